@@ -1,0 +1,25 @@
+#pragma once
+
+#include "base/instant.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+// The one place where time enters. The daemon runs on the system's clock, tests on one that they set.
+namespace postern::net {
+
+class clock {
+public:
+    virtual ~clock() = default;
+    virtual instant now() const = 0;
+    // Returns at `until`, at once where that is past. Cancellation ends it early without an error.
+    virtual boost::asio::awaitable<void> sleep_until(instant until) = 0;
+};
+
+// The system's clock, sleeping on a timer of the coroutine's own executor.
+class system_clock final : public clock {
+public:
+    instant now() const override;
+    boost::asio::awaitable<void> sleep_until(instant until) override;
+};
+
+} // namespace postern::net
