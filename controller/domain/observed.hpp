@@ -1,0 +1,210 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "base/instant.hpp"
+#include "domain/record.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+// What was seen of the world in this pass, as one value: the only thing besides the documents that a decision may rest
+// on. No secret is in it: credentials appear by client id and fingerprint.
+namespace postern::domain {
+
+// What was read, or why it could not be. Both empty: nobody tried in this pass.
+template<class T>
+struct reading {
+    std::optional<T> seen;
+    std::optional<error> failure;
+
+    explicit operator bool() const { return seen.has_value(); }
+    const T& operator*() const { return *seen; }
+    T& operator*() { return *seen; }
+    const T* operator->() const { return &*seen; }
+    T* operator->() { return &*seen; }
+};
+
+// ---- Cloudflare Access
+
+struct live_token {
+    std::string id;
+    std::string client_id;
+    std::string name;
+    std::string duration; // as the remote says it; "forever" has no expiry
+    bool enabled = true;
+    std::optional<instant> expires_at;
+    std::optional<instant> created_at;
+    std::optional<instant> last_seen_at;
+};
+
+enum class decision { allow, deny, non_identity, bypass, other };
+
+// One rule of a policy or group. What Postern does not know is kept as text and never satisfied by a machine.
+struct rule {
+    enum class kind { service_token, any_valid_service_token, everyone, group, other } is = kind::other;
+    std::string id;  // of the token or group
+    std::string raw; // the rule as JSON, for `other`
+    bool operator==(const rule&) const = default;
+};
+
+struct rules {
+    std::vector<rule> include; // any of
+    std::vector<rule> exclude; // none of
+    std::vector<rule> require; // all of
+    bool operator==(const rules&) const = default;
+};
+
+struct live_policy : rules {
+    std::string id;
+    std::string name;
+    decision decides = decision::other;
+    int precedence = 0;
+    bool reusable = false;
+    std::optional<instant> created_at;
+    std::string version; // digest of the object as read: a write stops if it no longer fits
+};
+
+struct live_application {
+    std::string id;
+    std::string name;
+    std::string type;
+    std::string aud;
+    std::vector<std::string> destinations; // public ones: "host", "*.host", "host/path"; lower-case host
+    std::vector<std::string> open_paths;   // path patterns that skip Access altogether
+    std::vector<live_policy> policies;
+};
+
+struct live_group : rules {
+    std::string id;
+    std::string name;
+};
+
+struct account_view {
+    std::string id; // Cloudflare's account id
+    std::vector<live_token> tokens;
+    std::vector<live_application> applications;
+    std::vector<live_group> groups;
+    bool strict = false; // strict_service_token_auth
+    // The remote's clock minus ours, from its Date headers.
+    duration skew{};
+    // Tokens whose own GET was asked in this pass: true where it answered 404.
+    std::map<std::string, bool> proved_absent;
+};
+
+// ---- the vault
+
+// A value that a consumer reads, or might.
+struct vault_value {
+    std::string fingerprint; // of the value as the vault stores it
+    std::string client_id;   // where the value has the form "client_id:client_secret"
+    bool hidden = false;     // we may see that it exists, not what it is
+    bool duplicated = false; // several rows of one name
+    bool operator==(const vault_value&) const = default;
+};
+
+struct folder_view {
+    bool exists = false;
+    std::map<std::string, vault_value> values;
+};
+
+// A folder's write-once credentials and records, already taken apart.
+struct state_view {
+    bool initialised = false;  // the folder's own key exists
+    std::string installation;  // as it says, or the one that will be written
+    std::map<std::string, record> records;                            // by token name
+    std::map<std::string, std::string> unreadable;                    // token name → what is wrong with its record
+    std::map<std::string, std::map<std::string, vault_value>> held;   // token name → nonce → credential
+};
+
+struct vault_view {
+    reading<state_view> state;
+    std::map<std::string, reading<folder_view>> folders; // by path
+    // Paths where a write was answered with `approval` in this process: nothing was stored, nobody writes there again.
+    std::set<std::string> awaiting_approval;
+};
+
+// ---- Heroku
+
+// What an app's config vars hold for one binding.
+struct app_value {
+    bool absent = true;      // none of the binding's variables is set
+    std::string fingerprint; // of "client_id:client_secret", put together where there are two variables
+    std::string client_id;
+    bool operator==(const app_value&) const = default;
+};
+
+struct release_view {
+    int version = 0;
+    std::string status; // pending, succeeded, failed, expired
+    std::string description;
+};
+
+struct app_view {
+    std::map<std::string, app_value> values; // by HerokuBinding name
+    // Newest releases first, where they were asked for in this pass.
+    std::optional<std::vector<release_view>> releases;
+};
+
+struct heroku_view {
+    std::map<std::string, reading<app_view>> apps; // by name, as the binding writes it
+};
+
+// ---- the edge
+
+enum class verdict {
+    passed,
+    login_redirect, // 302 to the login page: not recognised, or no policy admits it
+    unauthorized,   // 401 by Access
+    forbidden,      // 403 by Access
+    firewall,       // WAF or bot rule: 1010, 1020, a challenge
+    origin_error,   // 5xx
+    unexpected,     // the origin's own answer, but not the status that was expected
+    unreachable,    // DNS, TLS, connect, timeout
+    public_path,    // the host did not refuse a stranger
+    not_access,     // the host refused, but not the way Access does
+};
+
+struct proof_key {
+    std::string host;
+    std::string path;
+    std::string fingerprint;
+    auto operator<=>(const proof_key&) const = default;
+};
+
+struct proof {
+    verdict last = verdict::unreachable;
+    int rounds = 0;     // how often all attempts were used up
+    std::string detail; // status, ray id, the likely cure
+    instant again{};    // not before this
+};
+
+// ---- what this process knows of itself
+
+// Something that failed for a resource, and when to come back to it.
+struct trouble {
+    error why;
+    int count = 0;
+    instant again{};
+};
+
+struct observed {
+    std::map<std::string, reading<account_view>> accounts;
+    std::map<std::string, reading<vault_view>> vaults;
+    std::map<std::string, reading<heroku_view>> heroku;
+    std::map<proof_key, proof> proofs;
+    std::map<std::string, trouble> troubles; // by step::lock
+    // Nonces whose minting request this process has not sent yet: only it may still send it.
+    std::set<std::string> unsent;
+    std::string holder; // this process
+    std::string salt;   // random, new in each process: makes nonces unlike those of any other
+    // When the world was read; an intent whose deadline is later has to be looked at again.
+    instant seen_at{};
+    // A conflict or a lost reply: read the world again before deciding anything.
+    bool stale = false;
+};
+
+} // namespace postern::domain

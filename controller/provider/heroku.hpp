@@ -1,0 +1,45 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "base/secret.hpp"
+#include "domain/observed.hpp"
+#include "net/transport.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Heroku's Platform API v3, as far as config vars go. Every accepted PATCH is a release and restarts the app, equal
+// values or not: callers compare first.
+namespace postern::provider {
+
+class heroku {
+public:
+    heroku(net::transport& transport, std::string api_url, secret api_key);
+
+    void use(secret api_key);
+
+    // All config vars of the app; one that holds null is left out.
+    boost::asio::awaitable<result<std::map<std::string, secret>>> config_vars(std::string app);
+    // Sets these, unsets where there is no value, touches no other. Not safe to repeat. Returns all vars as the app
+    // then says; with a release phase these are still the old ones, and `warning` has the remote's words.
+    struct patched {
+        std::map<std::string, secret> vars;
+        std::string warning;
+    };
+    boost::asio::awaitable<result<patched>> patch_config_vars(std::string app,
+                                                              std::map<std::string, std::optional<secret>> vars);
+    // Newest first, at most `most`.
+    boost::asio::awaitable<result<std::vector<domain::release_view>>> releases(std::string app, int most);
+
+private:
+    net::transport& transport_;
+    std::string origin_;
+    std::string prefix_;
+    secret api_key_;
+};
+
+} // namespace postern::provider
