@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 // What was seen of the world in this pass, as one value: the only thing besides the documents that a decision may rest
@@ -144,7 +144,8 @@ struct release_view {
 };
 
 struct app_view {
-    std::map<std::string, app_value> values; // by HerokuBinding name
+    // By HerokuBinding name; for a record whose document left git: by "left/<token>".
+    std::map<std::string, app_value> values;
     // Newest releases first, where they were asked for in this pass.
     std::optional<std::vector<release_view>> releases;
 };
@@ -197,6 +198,8 @@ struct observed {
     std::map<std::string, reading<heroku_view>> heroku;
     std::map<proof_key, proof> proofs;
     std::map<std::string, trouble> troubles; // by step::lock
+    // Token ids that were put into a policy in this pass, with the application: each owes a proof before the pass ends.
+    std::set<std::pair<std::string, std::string>> touched; // (application id, token id)
     // Nonces whose minting request this process has not sent yet: only it may still send it.
     std::set<std::string> unsent;
     std::string holder; // this process
