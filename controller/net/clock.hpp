@@ -11,7 +11,8 @@ class clock {
 public:
     virtual ~clock() = default;
     virtual instant now() const = 0;
-    // Returns at `until`, at once where that is past. Cancellation ends it early without an error.
+    // Returns at `until`, at once where that is past. Cancellation ends it early without an error; what the caller
+    // awaits next throws then, as Asio has it.
     virtual boost::asio::awaitable<void> sleep_until(instant until) = 0;
 };
 

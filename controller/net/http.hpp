@@ -33,7 +33,7 @@ struct request {
     std::string origin; // "https://api.cloudflare.com", "http://127.0.0.1:8080": scheme, host, port; no path
     std::string target; // path and query, already percent-encoded: "/client/v4/accounts"
     std::vector<header> headers;
-    secret body;                     // sent with Content-Length where not empty
+    secret body; // sent with Content-Length where not empty
     repeat repeatable = repeat::once;
     std::string what;                // for errors: "cloudflare GET service tokens"
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
@@ -46,6 +46,9 @@ struct request {
         headers.push_back({std::move(name), secret{value}});
         return *this;
     }
+
+    // The same request again, for whoever may have to send it twice.
+    request copy() const;
 };
 
 struct response {

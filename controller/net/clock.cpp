@@ -1,0 +1,31 @@
+#include "net/clock.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/system_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <algorithm>
+#include <chrono>
+
+namespace postern::net {
+
+namespace asio = boost::asio;
+
+instant system_clock::now() const {
+    return std::chrono::floor<duration>(std::chrono::system_clock::now());
+}
+
+asio::awaitable<void> system_clock::sleep_until(instant until) {
+    // The timer counts nanoseconds, which the far ends of `instant` would overflow: a long sleep goes by days.
+    constexpr duration longest = std::chrono::hours{24};
+    asio::system_timer timer{co_await asio::this_coro::executor};
+    for (auto at = now(); at < until; at = now()) {
+        timer.expires_at(until - at > longest ? at + longest : until);
+        auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (ec)
+            co_return;
+    }
+}
+
+} // namespace postern::net

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+
+// A door that lets so many through at a time and the others wait in the order in which they came. For one thread.
+namespace postern::net {
+
+class gate {
+    struct state;
+
+public:
+    // A place behind the door, given back when this goes. Empty where none was had.
+    class pass {
+    public:
+        pass() = default;
+        explicit operator bool() const { return held_ != nullptr; }
+
+    private:
+        friend class gate;
+        std::shared_ptr<void> held_;
+    };
+
+    explicit gate(std::size_t places);
+
+    // An empty pass where `deadline` came first or the caller was cancelled.
+    boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline);
+
+private:
+    static pass admit(std::shared_ptr<state> to);
+
+    std::shared_ptr<state> state_;
+};
+
+} // namespace postern::net
