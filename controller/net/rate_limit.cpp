@@ -1,0 +1,101 @@
+#include "net/rate_limit.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace postern::net {
+
+namespace {
+
+std::optional<std::int64_t> whole_number(std::string_view text) {
+    text = trim(text);
+    std::int64_t value = 0;
+    auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
+    // A fraction ("1.5") is cut off: some limiters write seconds that way.
+    bool ended = end == text.data() + text.size() || (end != text.data() && *end == '.');
+    if (ec != std::errc{} || !ended || value < 0)
+        return {};
+    return value;
+}
+
+// Seconds from now, or the second of the epoch: nobody asks to wait for thirty years.
+duration wait_of(std::int64_t seconds, instant now) {
+    constexpr std::int64_t thirty_years = 1'000'000'000;
+    constexpr std::int64_t three_thousand_years = 100'000'000'000;
+    seconds = std::min(seconds, three_thousand_years);
+    if (seconds < thirty_years)
+        return std::chrono::seconds{seconds};
+    return std::max(duration{0}, duration{std::chrono::seconds{seconds}} - now.time_since_epoch());
+}
+
+std::optional<duration> wait_named(const response& r, std::string_view name, instant now) {
+    auto seconds = whole_number(r.header(name));
+    return seconds ? std::optional{wait_of(*seconds, now)} : std::nullopt;
+}
+
+// The parameter of one entry of a structured list: `"default";r=50;t=30`.
+std::optional<std::int64_t> parameter(std::string_view entry, std::string_view name) {
+    for (auto part : split(entry, ';')) {
+        part = trim(part);
+        if (part.starts_with(name) && part.substr(name.size()).starts_with('='))
+            return whole_number(part.substr(name.size() + 1));
+    }
+    return {};
+}
+
+std::string_view name_of(std::string_view entry) {
+    return trim(entry.substr(0, entry.find(';')));
+}
+
+void read_structured(const response& r, rate_limit& out) {
+    auto policies = split(r.header("ratelimit-policy"), ',');
+    for (auto entry : split(r.header("ratelimit"), ',')) {
+        auto remaining = parameter(entry, "r");
+        if (!remaining || (out.remaining && *remaining >= *out.remaining))
+            continue;
+        out.remaining = remaining;
+        auto reset = parameter(entry, "t");
+        out.reset =
+            reset ? std::optional<duration>{std::chrono::seconds{std::min<std::int64_t>(*reset, 86400)}} : std::nullopt;
+        out.limit.reset();
+        for (auto policy : policies) {
+            if (policies.size() == 1 || name_of(policy) == name_of(entry))
+                out.limit = parameter(policy, "q");
+        }
+    }
+}
+
+std::optional<duration> read_retry_after(const response& r, instant now) {
+    if (auto ms = whole_number(r.header("retry-after-ms")))
+        return duration{std::min<std::int64_t>(*ms, 86'400'000)};
+    if (auto wait = wait_named(r, "retry-after", now))
+        return wait;
+    auto until = parse_http_date(r.header("retry-after"));
+    if (!until)
+        return {};
+    return std::max(duration{0}, *until - now);
+}
+
+} // namespace
+
+rate_limit read_rate_limit(const response& r, instant now) {
+    now = parse_http_date(r.header("date")).value_or(now);
+    rate_limit out;
+    read_structured(r, out);
+    if (!out.remaining) {
+        out.remaining = whole_number(r.header("ratelimit-remaining"));
+        out.reset = wait_named(r, "ratelimit-reset", now);
+        out.limit = whole_number(r.header("ratelimit-limit"));
+    }
+    if (!out.remaining) {
+        out.remaining = whole_number(r.header("x-ratelimit-remaining"));
+        out.reset = wait_named(r, "x-ratelimit-reset", now);
+        out.limit = whole_number(r.header("x-ratelimit-limit"));
+    }
+    out.retry_after = read_retry_after(r, now);
+    return out;
+}
+
+} // namespace postern::net

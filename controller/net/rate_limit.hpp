@@ -1,0 +1,24 @@
+#pragma once
+
+#include "base/instant.hpp"
+#include "net/http.hpp"
+
+#include <cstdint>
+#include <optional>
+
+// What an answer's headers say about how fast to go on.
+namespace postern::net {
+
+struct rate_limit {
+    std::optional<std::int64_t> limit;     // requests in a window
+    std::optional<std::int64_t> remaining; // of them, before the remote refuses
+    std::optional<duration> reset;         // until there is a full window again
+    std::optional<duration> retry_after;   // the remote's own word for when to come back
+};
+
+// Reads Ratelimit and Ratelimit-Policy (Cloudflare: the entry with least remaining counts), RateLimit-Remaining
+// (Heroku), x-ratelimit-* (Infisical), Retry-After (seconds, an HTTP date or an epoch) and retry-after-ms. `now` is
+// used where the answer has no Date of its own.
+rate_limit read_rate_limit(const response& r, instant now);
+
+} // namespace postern::net
