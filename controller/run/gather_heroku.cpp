@@ -1,0 +1,97 @@
+#include "run/gather.hpp"
+#include "run/together.hpp"
+#include "run/views.hpp"
+
+#include <utility>
+
+namespace postern::run {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::size_t at_once = 8;
+
+// What is wanted of one app: under which name a value is seen, which variables it stands in, and whose vault's key
+// gives its fingerprint.
+struct asked {
+    std::string name;
+    variables which;
+    std::string vault;
+};
+
+using asked_by_app = std::map<std::pair<std::string, std::string>, std::vector<asked>>; // by account, app
+
+void ask_for_bindings(const domain::desired& wanted, asked_by_app& into) {
+    std::map<std::string, std::string> vault_of;
+    for (const auto& token : wanted.tokens)
+        vault_of[token.name] = token.vault;
+    for (const auto& binding : wanted.heroku_bindings) {
+        const variables which{binding.config_var, binding.client_id_var, binding.client_secret_var};
+        for (const auto& app : binding.apps)
+            into[{binding.account, app}].push_back({binding.name, which, vault_of[binding.token]});
+    }
+}
+
+// A delivery's note keeps the variables in the order of variables::names.
+variables variables_of(const domain::delivery_note& note) {
+    if (note.vars.size() == 2)
+        return {{}, note.vars[0], note.vars[1]};
+    return {note.vars.empty() ? std::string{} : note.vars.front(), {}, {}};
+}
+
+// Deliveries of tokens whose documents left git.
+void ask_for_left(const domain::desired& wanted, const domain::observed& world, asked_by_app& into) {
+    std::set<std::string> known;
+    for (const auto& token : wanted.tokens)
+        known.insert(token.name);
+    for (const auto& [vault, reading] : world.vaults) {
+        if (!reading || !reading->state)
+            continue;
+        for (const auto& [token, record] : reading->state->records) {
+            if (known.contains(token))
+                continue;
+            for (const auto& note : record.deliveries)
+                into[{note.account, note.app}].push_back({"left/" + token, variables_of(note), vault});
+        }
+    }
+}
+
+asio::awaitable<void> read_app(provider::heroku* client, std::string app, std::vector<asked> values, key_ring* ring,
+                               domain::reading<domain::app_view>* into) {
+    auto vars = co_await client->config_vars(app);
+    if (vars.has_error()) {
+        into->failure = vars.error();
+        co_return;
+    }
+    into->seen.emplace();
+    for (const auto& value : values)
+        (*into)->values[value.name] = view_of_app(vars.value(), value.which, value.vault, *ring);
+}
+
+} // namespace
+
+asio::awaitable<void> gatherer::read_heroku() {
+    asked_by_app apps;
+    ask_for_bindings(around_.wanted, apps);
+    ask_for_left(around_.wanted, world_, apps);
+    std::vector<asio::awaitable<void>> jobs;
+    for (const auto& account : around_.wanted.heroku) {
+        auto& reading = world_.heroku[account.name];
+        auto opened = around_.remotes.open(account, sources{around_.process, lists_});
+        if (opened.has_error()) {
+            reading.failure = opened.error();
+            continue;
+        }
+        reading.seen.emplace();
+        for (auto& [place, values] : apps) {
+            if (place.first == account.name)
+                jobs.push_back(read_app(opened.value(), place.second, std::move(values), &around_.ring,
+                                        &reading->apps[place.second]));
+        }
+    }
+    auto all = together(std::move(jobs), at_once);
+    co_await std::move(all);
+}
+
+} // namespace postern::run

@@ -1,0 +1,299 @@
+#include "run/record_codec.hpp"
+
+#include "net/json.hpp"
+
+#include <boost/json.hpp>
+
+#include <utility>
+
+namespace postern::run {
+
+namespace json = boost::json;
+using domain::credential;
+using domain::delivery_note;
+using domain::intent;
+using domain::policy_note;
+using domain::record;
+
+namespace {
+
+template<class Texts>
+json::array texts(const Texts& from) {
+    json::array out;
+    for (const auto& text : from)
+        out.emplace_back(text);
+    return out;
+}
+
+json::object to_json(const credential& c) {
+    return {{"nonce", c.nonce}, {"tokenId", c.token_id}, {"clientId", c.client_id}, {"fingerprint", c.fingerprint}};
+}
+
+json::object to_json(const intent& i) {
+    return {{"nonce", i.nonce},
+            {"reason", i.reason},
+            {"holder", i.holder},
+            {"started", format_instant(i.started)},
+            {"deadline", format_instant(i.deadline)}};
+}
+
+json::object to_json(const policy_note& p) {
+    return {{"binding", p.binding},
+            {"application", p.application},
+            {"policy", p.policy},
+            {"put", texts(p.put)},
+            {"proved", p.proved}};
+}
+
+json::object to_json(const delivery_note& d) {
+    return {{"account", d.account}, {"app", d.app},           {"vars", texts(d.vars)},
+            {"before", d.before},   {"intended", d.intended}, {"delivered", d.delivered}};
+}
+
+// Reads fields out of an object and remembers the first that is of another type than it should be. A field that is
+// absent or null leaves what it would set as it is.
+class reader {
+public:
+    reader(const json::object& from, std::string where, std::string& wrong)
+        : from_(from), where_(std::move(where)), wrong_(wrong) {}
+
+    void text(const char* key, std::string& into) {
+        if (const auto* v = field(key, json::kind::string))
+            into = json::value_to<std::string>(*v);
+    }
+
+    void number(const char* key, int& into) {
+        if (const auto* v = field(key, json::kind::int64))
+            into = v->to_number<int>();
+    }
+
+    void time(const char* key, instant& into) {
+        std::string said;
+        text(key, said);
+        if (said.empty())
+            return;
+        if (auto at = parse_instant(said))
+            into = *at;
+        else
+            fail(key, "is not a time");
+    }
+
+    template<class Insert>
+    void each_text(const char* key, Insert insert) {
+        const auto* v = field(key, json::kind::array);
+        if (v == nullptr)
+            return;
+        for (const auto& item : v->get_array()) {
+            if (item.is_string())
+                insert(json::value_to<std::string>(item));
+            else
+                fail(key, "holds something that is not a text");
+        }
+    }
+
+    template<class Insert>
+    void each(const char* key, Insert insert) {
+        const auto* v = field(key, json::kind::array);
+        if (v == nullptr)
+            return;
+        for (const auto& item : v->get_array()) {
+            if (item.is_object())
+                insert(reader{item.get_object(), where_ + key + ".", wrong_});
+            else
+                fail(key, "holds something that is not an object");
+        }
+    }
+
+    std::optional<reader> object(const char* key) {
+        const auto* v = field(key, json::kind::object);
+        return v != nullptr ? std::optional<reader>{std::in_place, v->get_object(), where_ + key + ".", wrong_}
+                            : std::nullopt;
+    }
+
+    void fail(std::string_view key, std::string_view why) {
+        if (wrong_.empty())
+            wrong_ = where_ + std::string{key} + " " + std::string{why};
+    }
+
+private:
+    const json::value* field(const char* key, json::kind kind) {
+        const auto* v = from_.if_contains(key);
+        if (v == nullptr || v->is_null())
+            return nullptr;
+        if (v->kind() == kind)
+            return v;
+        fail(key, std::string{"is not of type "} + std::string{json::to_string(kind)});
+        return nullptr;
+    }
+
+    const json::object& from_;
+    std::string where_;
+    std::string& wrong_;
+};
+
+credential read_credential(reader from) {
+    credential c;
+    from.text("nonce", c.nonce);
+    from.text("tokenId", c.token_id);
+    from.text("clientId", c.client_id);
+    from.text("fingerprint", c.fingerprint);
+    return c;
+}
+
+intent read_intent(reader from) {
+    intent i;
+    from.text("nonce", i.nonce);
+    from.text("reason", i.reason);
+    from.text("holder", i.holder);
+    from.time("started", i.started);
+    from.time("deadline", i.deadline);
+    return i;
+}
+
+policy_note read_policy(reader from) {
+    policy_note p;
+    from.text("binding", p.binding);
+    from.text("application", p.application);
+    from.text("policy", p.policy);
+    from.each_text("put", [&](std::string id) { p.put.push_back(std::move(id)); });
+    from.text("proved", p.proved);
+    return p;
+}
+
+delivery_note read_delivery(reader from) {
+    delivery_note d;
+    from.text("account", d.account);
+    from.text("app", d.app);
+    from.each_text("vars", [&](std::string name) { d.vars.push_back(std::move(name)); });
+    from.number("before", d.before);
+    from.text("intended", d.intended);
+    from.text("delivered", d.delivered);
+    return d;
+}
+
+void read_deletion(reader& from, record& r) {
+    std::string word;
+    from.text("deletionPolicy", word);
+    if (word == "Delete")
+        r.deletion = domain::deletion_policy::delete_;
+    else if (!word.empty() && word != "Retain")
+        from.fail("deletionPolicy", "is neither Retain nor Delete");
+}
+
+record read_record(reader from) {
+    record r;
+    from.text("installation", r.installation);
+    from.text("holder", r.holder);
+    from.number("epoch", r.epoch);
+    from.text("source", r.source);
+    read_deletion(from, r);
+    from.text("account", r.account);
+    from.text("path", r.path);
+    from.text("key", r.key);
+    if (auto inner = from.object("current"))
+        r.current = read_credential(*inner);
+    if (auto inner = from.object("previous"))
+        r.previous = read_credential(*inner);
+    instant until{};
+    from.time("previousUntil", until);
+    if (until != instant{})
+        r.previous_until = until;
+    if (auto inner = from.object("pending"))
+        r.pending = read_intent(*inner);
+    from.text("reason", r.reason);
+    from.each("policies", [&](reader item) { r.policies.push_back(read_policy(std::move(item))); });
+    from.each("deliveries", [&](reader item) { r.deliveries.push_back(read_delivery(std::move(item))); });
+    from.each_text("authorizations", [&](std::string words) { r.authorizations.insert(std::move(words)); });
+    from.text("confirmed", r.confirmed);
+    return r;
+}
+
+error unreadable(std::string_view what) {
+    return {error_kind::refused, "vault record", std::string{what}, 0, {}, {}};
+}
+
+// Nothing where the version is one that this program writes.
+std::optional<error> check_version(const json::object& top) {
+    const auto* v = top.if_contains("v");
+    if (v == nullptr || !v->is_int64())
+        return unreadable("it has no format version `v`");
+    if (v->get_int64() != record::format)
+        return unreadable("its format version is " + std::to_string(v->get_int64()) + ", this program knows " +
+                          std::to_string(record::format));
+    return std::nullopt;
+}
+
+} // namespace
+
+std::string to_text(const record& r) {
+    json::object out{{"v", r.v},
+                     {"installation", r.installation},
+                     {"holder", r.holder},
+                     {"epoch", r.epoch},
+                     {"source", r.source},
+                     {"deletionPolicy", r.deletion == domain::deletion_policy::delete_ ? "Delete" : "Retain"},
+                     {"account", r.account},
+                     {"path", r.path},
+                     {"key", r.key}};
+    if (r.current)
+        out["current"] = to_json(*r.current);
+    if (r.previous)
+        out["previous"] = to_json(*r.previous);
+    if (r.previous_until)
+        out["previousUntil"] = format_instant(*r.previous_until);
+    if (r.pending)
+        out["pending"] = to_json(*r.pending);
+    out["reason"] = r.reason;
+    json::array policies;
+    for (const auto& note : r.policies)
+        policies.emplace_back(to_json(note));
+    out["policies"] = std::move(policies);
+    json::array deliveries;
+    for (const auto& note : r.deliveries)
+        deliveries.emplace_back(to_json(note));
+    out["deliveries"] = std::move(deliveries);
+    out["authorizations"] = texts(r.authorizations);
+    out["confirmed"] = r.confirmed;
+    return json::serialize(out);
+}
+
+result<record> record_from(std::string_view text) {
+    boost::system::error_code failed;
+    auto parsed = json::parse(text, failed);
+    if (failed || !parsed.is_object())
+        return unreadable("it is not a JSON object");
+    if (auto other = check_version(parsed.get_object()))
+        return *other;
+    std::string wrong;
+    try {
+        auto r = read_record(reader{parsed.get_object(), "", wrong});
+        if (wrong.empty())
+            return r;
+    } catch (const std::exception&) {
+        wrong = "a number is out of range";
+    }
+    return unreadable(wrong);
+}
+
+secret to_text(const key_ring::installation& i) {
+    std::string text = R"({"v":1,"installation":")" + i.id + R"(","fingerprintKey":")";
+    text.append(i.fingerprint_key.reveal()).append("\"}");
+    return secret::consume(text);
+}
+
+result<key_ring::installation> installation_from(const secret& text) {
+    auto parsed = net::json::parse(text);
+    if (parsed.has_error() || !parsed.value().is_object())
+        return unreadable("it is not a JSON object");
+    if (auto other = check_version(parsed.value().get_object()))
+        return *other;
+    key_ring::installation out;
+    out.id = net::json::text(parsed.value(), "installation");
+    if (auto key = net::json::secret_text(parsed.value(), "fingerprintKey"))
+        out.fingerprint_key = std::move(*key);
+    if (out.id.empty() || out.fingerprint_key.empty())
+        return unreadable("it lacks the installation's id or its fingerprint key");
+    return out;
+}
+
+} // namespace postern::run
