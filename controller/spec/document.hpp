@@ -1,0 +1,28 @@
+#pragma once
+
+#include "domain/desired.hpp"
+#include "spec/problem.hpp"
+#include "spec/yaml.hpp"
+
+#include <string>
+#include <string_view>
+
+// One document of a file: its tree, and how to say where in it something is wrong.
+namespace postern::spec {
+
+struct document {
+    std::string file;
+    node root;
+    std::string kind;   // empty where it cannot be told
+    std::string name;   // metadata.name, likewise
+    bool valid = false; // agrees with the schema of its kind
+
+    // Where `path` stands; where it does not exist, the key of the nearest mapping around it.
+    position where(const json_path& path) const;
+    problem problem_at(const json_path& path, std::string message, std::string suggestion = {}) const;
+    domain::origin origin() const { return {file, root.at.line}; }
+    // "specs/a.yaml:12", for messages of other documents.
+    std::string place() const { return file + ":" + std::to_string(root.at.line); }
+};
+
+} // namespace postern::spec

@@ -1,0 +1,10 @@
+# Writes OUTPUT, which defines embedded_schemas(): the text of each file of SCHEMAS, in that order.
+set(text "#include \"spec/embedded.hpp\"\n\nnamespace postern::spec {\n\n")
+string(APPEND text "const std::vector<std::string_view>& embedded_schemas() {\n")
+string(APPEND text "    static const std::vector<std::string_view> all{\n")
+foreach(file IN LISTS SCHEMAS)
+  file(READ ${file} schema)
+  string(APPEND text "R\"schema(${schema})schema\",\n")
+endforeach()
+string(APPEND text "    };\n    return all;\n}\n\n} // namespace postern::spec\n")
+file(WRITE ${OUTPUT} "${text}")
