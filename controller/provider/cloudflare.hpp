@@ -1,9 +1,11 @@
 #pragma once
 
 #include "domain/observed.hpp"
+#include "net/clock.hpp"
 #include "net/transport.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/fwd.hpp>
 
 #include <optional>
 #include <string>
@@ -16,8 +18,10 @@ namespace postern::provider {
 
 class cloudflare {
 public:
-    // `api_url` without a trailing slash. The transport outlives this object.
-    cloudflare(net::transport& transport, std::string api_url, std::string account_id, secret api_token);
+    // `api_url` without a trailing slash. The transport, and the clock that skew() is measured against (the system's
+    // where none is given), outlive this object.
+    cloudflare(net::transport& transport, std::string api_url, std::string account_id, secret api_token,
+               const net::clock* clock = nullptr);
 
     // A key that was read again: used from the next call on.
     void use(secret api_token);
@@ -67,21 +71,34 @@ public:
         std::string version;   // as judged; a policy that moved since is a `conflict`, and nothing is written
         bool make_non_identity = false;
         std::vector<std::string> add;    // token ids, appended to include
-        std::vector<std::string> remove; // token ids
+        std::vector<std::string> remove; // token ids, every occurrence, taken out before `add` is appended
     };
-    // GET, compare, PUT with every other field echoed as it was read.
+    // GET, compare, PUT with every other field echoed as it was read. The precedence of a reusable policy belongs to
+    // the application's link to it: it is 0 in what this returns.
     boost::asio::awaitable<result<domain::live_policy>> edit_policy(policy_edit edit);
     // GET, compare, DELETE of an app-scoped policy; gone already counts as deleted.
-    boost::asio::awaitable<result<void>> delete_policy(std::string application, std::string policy, std::string version);
+    boost::asio::awaitable<result<void>> delete_policy(std::string application, std::string policy,
+                                                       std::string version);
 
     // Cloudflare's clock minus ours, from the newest Date header; nothing before the first answer.
     std::optional<duration> skew() const;
 
 private:
+    struct call;
+
+    // The answer's envelope, once it says success.
+    boost::asio::awaitable<result<boost::json::value>> exchange(call c);
+    // All items of a list.
+    boost::asio::awaitable<result<boost::json::array>> pages(call first);
+    // The object behind a GET; nothing where that answered 404.
+    boost::asio::awaitable<result<std::optional<boost::json::value>>> look(call c);
+    std::string policy_path(const std::string& application, const std::string& policy, bool reusable) const;
+
     net::transport& transport_;
+    const net::clock* clock_;
     std::string origin_;
+    std::string api_path_;
     std::string prefix_; // path of the API and the account
-    std::string account_id_;
     secret api_token_;
     std::optional<duration> skew_;
 };

@@ -19,12 +19,14 @@ struct knock {
     std::string path = "/";
     int expect_status = 200;
     std::optional<std::string> connect_to; // --connect-to
+    std::string aud;                       // of the application that should answer, where known
 };
 
 struct answer {
     domain::verdict is = domain::verdict::unreachable;
     int status = 0;
     std::string detail; // status, cf-ray, what the login redirect's meta says, the likely cure; never a secret
+    std::string aud;    // of the application that answered by a login redirect
 };
 
 // As a stranger. `is` is login_redirect, unauthorized or forbidden where Access refused, public_path where the origin

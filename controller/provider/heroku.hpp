@@ -36,6 +36,10 @@ public:
     boost::asio::awaitable<result<std::vector<domain::release_view>>> releases(std::string app, int most);
 
 private:
+    struct call;
+    struct answer;
+    boost::asio::awaitable<result<answer>> exchange(call c);
+
     net::transport& transport_;
     std::string origin_;
     std::string prefix_;

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "base/instant.hpp"
+#include "base/secret.hpp"
+#include "net/http.hpp"
+
+#include <boost/json/fwd.hpp>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+// What every provider's requests and answers have in common.
+namespace postern::provider {
+
+struct url_parts {
+    std::string origin;
+    std::string path; // without a slash at its end
+};
+url_parts split_url(std::string_view url);
+
+// "Authorization: Bearer <key>".
+void authorize(net::request& r, const secret& key);
+void send_json(net::request& r, const boost::json::value& body);
+
+// The remote's clock minus ours, where the answer has a Date.
+std::optional<duration> skew_of(const net::response& r, instant now);
+
+// An error that no HTTP status stands for.
+error failure(error_kind kind, std::string where, std::string what);
+
+} // namespace postern::provider

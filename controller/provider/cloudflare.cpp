@@ -1,0 +1,475 @@
+#include "provider/cloudflare.hpp"
+
+#include "net/json.hpp"
+#include "net/rate_limit.hpp"
+#include "provider/access_wire.hpp"
+#include "provider/call.hpp"
+#include "provider/words.hpp"
+
+#include <boost/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace postern::provider {
+
+namespace json = boost::json;
+namespace wire = net::json;
+using boost::asio::awaitable;
+
+// What is sent, how it is called in errors, and what the API token must be allowed to do for it.
+struct cloudflare::call {
+    net::method verb = net::method::get;
+    std::string target;
+    std::string object; // "service token console-self-probe"
+    std::string permission;
+    net::repeat repeatable = net::repeat::safe;
+    std::optional<json::object> body = {};
+
+    std::string name() const { return "cloudflare " + std::string{net::to_string(verb)} + " " + object; }
+};
+
+namespace {
+
+constexpr std::size_t per_page = 100;
+constexpr std::size_t most_pages = 1000;
+// A breach of the limit blocks every call for this long.
+constexpr duration block = std::chrono::minutes{5};
+
+constexpr auto tokens_read = "Access: Service Tokens Read";
+constexpr auto tokens_write = "Access: Service Tokens Write";
+constexpr auto apps_read = "Access: Apps and Policies Read";
+constexpr auto apps_write = "Access: Apps and Policies Write";
+constexpr auto organization_read = "Access: Organizations, Identity Providers, and Groups Read";
+
+struct complaint {
+    std::string code; // of the first error
+    std::string words;
+};
+
+void collect(const json::array& errors, complaint& out) {
+    for (const auto& e : errors) {
+        auto code = wire::number(e, "code");
+        auto number = code ? std::to_string(*code) : std::string{};
+        if (out.code.empty())
+            out.code = number;
+        if (!out.words.empty())
+            out.words += "; ";
+        out.words += number + (number.empty() ? "" : " ") + wire::text(e, "message");
+        collect(wire::items(e, "error_chain"), out);
+    }
+}
+
+bool is_envelope(const result<json::value>& body) {
+    const auto* success = body ? wire::find(*body, "success") : nullptr;
+    return success != nullptr && success->is_bool();
+}
+
+// The key itself is refused, or may not do this: Cloudflare does not tell the two apart.
+bool is_credential(int status, std::string_view code) {
+    constexpr std::array codes{"10000", "10001", "9103", "9106", "9109", "6003", "6111"};
+    bool known = std::find(codes.begin(), codes.end(), code) != codes.end();
+    return status == 401 || (known && (status == 403 || status == 400 || status / 100 == 2));
+}
+
+// Somebody else changed what we judged: 12130 is a catch-all, so its words decide.
+bool has_moved(int status, const complaint& said) {
+    auto has = [&](std::string_view words) { return said.words.find(words) != std::string::npos; };
+    return status == 409 || status == 412 || said.code == "11018" || said.code == "12132" ||
+           has("precedences must be unique") || has("can not update reusable policies through this endpoint");
+}
+
+error_kind judge(int status, bool envelope, const complaint& said, net::repeat repeatable) {
+    auto lost = repeatable == net::repeat::once ? error_kind::ambiguous : error_kind::unavailable;
+    if (status == 429 || (status / 100 == 2 && said.code == "971"))
+        return error_kind::throttled;
+    if (status >= 500 || status == 408 || (status / 100 == 2 && !envelope))
+        return lost;
+    if (is_credential(status, said.code))
+        return error_kind::credential;
+    if (has_moved(status, said))
+        return error_kind::conflict;
+    return error_kind::refused;
+}
+
+duration wait_of(const net::rate_limit& limit) {
+    if (limit.retry_after)
+        return *limit.retry_after;
+    return limit.reset.value_or(block);
+}
+
+std::string hint(error_kind kind, const std::string& permission) {
+    if (kind == error_kind::credential)
+        return "; the API token is wrong, expired or revoked, or it lacks the permission \"" + permission +
+               "\" on this account";
+    if (kind == error_kind::ambiguous)
+        return "; it may have been acted on";
+    return {};
+}
+
+error failed(const net::response& r, const result<json::value>& body, net::repeat repeatable,
+             const std::string& permission, const std::vector<secret>& known, instant now) {
+    complaint said;
+    bool envelope = is_envelope(body);
+    if (envelope)
+        collect(wire::items(*body, "errors"), said);
+    error e;
+    e.kind = judge(r.status, envelope, said, repeatable);
+    e.status = r.status;
+    e.code = said.code.empty() && envelope && r.status == 404 ? "not_found" : said.code;
+    e.what = "HTTP " + std::to_string(r.status) + ": ";
+    e.what += envelope ? struck(said.words, known) : excerpt(r, known);
+    e.what += hint(e.kind, permission);
+    if (auto ray = r.header("cf-ray"); !ray.empty())
+        e.what += " (cf-ray " + struck(ray, known) + ")";
+    if (e.kind == error_kind::throttled)
+        e.retry_after = wait_of(net::read_rate_limit(r, now));
+    else if (e.kind == error_kind::unavailable)
+        e.retry_after = net::read_rate_limit(r, now).retry_after;
+    return e;
+}
+
+// The object is gone, in Cloudflare's own words: a wrong account or path is a 404 too (7000, 7003), and a page without
+// an envelope is somebody else's 404.
+bool is_gone(const error& e) {
+    return e.status == 404 && !e.code.empty() && e.code != "7000" && e.code != "7003";
+}
+
+// Takes the items of a page that were not seen before, and says whether the next page is worth asking for.
+bool take_page(const json::value& envelope, std::set<std::string>& seen, json::array& all) {
+    const auto& page = wire::items(envelope, "result");
+    if (page.empty() || seen.contains(wire::text(page.front(), "id")))
+        return false;
+    for (const auto& item : page) {
+        if (seen.insert(wire::text(item, "id")).second)
+            all.push_back(item);
+    }
+    const auto* info = wire::find(envelope, "result_info");
+    auto total = info != nullptr ? wire::number(*info, "total_count") : std::nullopt;
+    return !total || static_cast<std::int64_t>(all.size()) < *total;
+}
+
+const json::value& result_of(const json::value& envelope) {
+    static const json::value none;
+    const auto* found = wire::find(envelope, "result");
+    return found != nullptr ? *found : none;
+}
+
+} // namespace
+
+cloudflare::cloudflare(net::transport& transport, std::string api_url, std::string account_id, secret api_token,
+                       const net::clock* clock)
+    : transport_(transport), clock_(clock), api_token_(std::move(api_token)) {
+    auto url = split_url(api_url);
+    origin_ = std::move(url.origin);
+    api_path_ = std::move(url.path);
+    prefix_ = api_path_ + "/accounts/" + net::percent_encode(account_id);
+}
+
+void cloudflare::use(secret api_token) {
+    api_token_ = std::move(api_token);
+}
+
+std::optional<duration> cloudflare::skew() const {
+    return skew_;
+}
+
+awaitable<result<json::value>> cloudflare::exchange(call c) {
+    std::vector<secret> known;
+    known.push_back(api_token_.copy());
+    net::request r;
+    r.verb = c.verb;
+    r.origin = origin_;
+    r.target = c.target;
+    r.repeatable = c.repeatable;
+    r.what = c.name();
+    authorize(r, api_token_);
+    r.with("Accept", "application/json");
+    if (c.body)
+        send_json(r, *c.body);
+    auto answer = co_await transport_.send(std::move(r));
+    if (!answer) {
+        auto e = answer.error();
+        if (e.where.empty())
+            e.where = c.name();
+        co_return e;
+    }
+    auto now = clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
+    if (auto skew = skew_of(*answer, now))
+        skew_ = skew;
+    auto body = wire::parse(answer->body);
+    bool fine = answer->status / 100 == 2;
+    if (fine && is_envelope(body) && wire::flag(*body, "success").value_or(false))
+        co_return std::move(*body);
+    if (fine && c.verb == net::method::delete_ && answer->body.empty())
+        co_return json::value{};
+    auto e = failed(*answer, body, c.repeatable, c.permission, known, now);
+    e.where = c.name();
+    co_return e;
+}
+
+awaitable<result<json::array>> cloudflare::pages(call first) {
+    json::array all(wire::memory());
+    std::set<std::string> seen;
+    for (std::size_t page = 1; page <= most_pages; ++page) {
+        call c = first;
+        c.target += "?per_page=" + std::to_string(per_page) + "&page=" + std::to_string(page);
+        auto envelope = co_await exchange(std::move(c));
+        if (!envelope)
+            co_return envelope.error();
+        if (!take_page(*envelope, seen, all))
+            co_return std::move(all);
+    }
+    co_return failure(error_kind::unavailable, first.name(), "the list has no end");
+}
+
+awaitable<result<std::optional<json::value>>> cloudflare::look(call c) {
+    auto envelope = co_await exchange(std::move(c));
+    if (!envelope && is_gone(envelope.error()))
+        co_return std::optional<json::value>{};
+    if (!envelope)
+        co_return envelope.error();
+    co_return std::optional<json::value>{result_of(*envelope)};
+}
+
+awaitable<result<cloudflare::token_status>> cloudflare::verify() {
+    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = "none"};
+    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = "none"};
+    auto answer = co_await exchange(std::move(account));
+    if (!answer && answer.error().status >= 400 && answer.error().status < 500 &&
+        answer.error().kind != error_kind::throttled)
+        answer = co_await exchange(std::move(user));
+    if (!answer)
+        co_return answer.error();
+    const auto& status = result_of(*answer);
+    co_return token_status{wire::text(status, "status"), wire::time(status, "expires_on")};
+}
+
+awaitable<result<std::vector<domain::live_token>>> cloudflare::list_tokens() {
+    call c{.target = prefix_ + "/access/service_tokens", .object = "service tokens", .permission = tokens_read};
+    auto where = c.name();
+    auto items = co_await pages(std::move(c));
+    if (!items)
+        co_return items.error();
+    std::vector<domain::live_token> out;
+    for (const auto& item : *items) {
+        auto token = access::token(item);
+        if (!token)
+            co_return failure(error_kind::unavailable, where, "a token in the list has no id or client id");
+        out.push_back(std::move(*token));
+    }
+    co_return out;
+}
+
+awaitable<result<std::vector<domain::live_application>>> cloudflare::list_applications() {
+    call shared{.target = prefix_ + "/access/policies", .object = "reusable policies", .permission = apps_read};
+    auto policies = co_await pages(std::move(shared));
+    if (!policies)
+        co_return policies.error();
+    access::reusable_policies reusable;
+    for (const auto& policy : *policies)
+        reusable.emplace(wire::text(policy, "id"), &policy);
+
+    call c{.target = prefix_ + "/access/apps", .object = "applications", .permission = apps_read};
+    auto where = c.name();
+    auto items = co_await pages(std::move(c));
+    if (!items)
+        co_return items.error();
+    std::vector<domain::live_application> out;
+    for (const auto& item : *items) {
+        if (!access::admits_machines(item))
+            continue;
+        auto application = access::application(item, reusable);
+        if (!application)
+            co_return failure(error_kind::unavailable, where,
+                              "an application in the list, or a policy of it, has no id");
+        out.push_back(std::move(*application));
+    }
+    co_return out;
+}
+
+awaitable<result<std::vector<domain::live_group>>> cloudflare::list_groups() {
+    call c{.target = prefix_ + "/access/groups", .object = "groups", .permission = organization_read};
+    auto items = co_await pages(std::move(c));
+    if (!items)
+        co_return items.error();
+    std::vector<domain::live_group> out;
+    for (const auto& item : *items)
+        out.push_back(access::group(item));
+    co_return out;
+}
+
+awaitable<result<bool>> cloudflare::strict() {
+    call c{.target = prefix_ + "/access/organizations", .object = "the organization", .permission = organization_read};
+    auto envelope = co_await exchange(std::move(c));
+    if (envelope)
+        co_return wire::flag(result_of(*envelope), "strict_service_token_auth").value_or(false);
+    auto status = envelope.error().status;
+    if (status == 401 || status == 403 || status == 404 || envelope.error().code == "9999")
+        co_return false;
+    co_return envelope.error();
+}
+
+awaitable<result<std::optional<domain::live_token>>> cloudflare::get_token(std::string id) {
+    call c{.target = prefix_ + "/access/service_tokens/" + net::percent_encode(id),
+           .object = "service token " + id,
+           .permission = tokens_read};
+    auto where = c.name();
+    auto found = co_await look(std::move(c));
+    if (!found)
+        co_return found.error();
+    if (!*found)
+        co_return std::optional<domain::live_token>{};
+    auto token = access::token(**found);
+    if (!token || token->id != id)
+        co_return failure(error_kind::unavailable, where, "the answer is not that token");
+    co_return token;
+}
+
+awaitable<result<cloudflare::minted>> cloudflare::create_token(std::string name, std::string duration) {
+    call c{.verb = net::method::post,
+           .target = prefix_ + "/access/service_tokens",
+           .object = "service token " + name,
+           .permission = tokens_write,
+           .repeatable = net::repeat::once,
+           .body = json::object{{"name", name}, {"duration", duration}}};
+    auto where = c.name();
+    auto envelope = co_await exchange(std::move(c));
+    if (!envelope)
+        co_return envelope.error();
+    auto token = access::token(result_of(*envelope));
+    auto client_secret = wire::secret_text(result_of(*envelope), "client_secret");
+    if (!token || !client_secret || client_secret->empty())
+        co_return failure(error_kind::ambiguous, where, "the answer has no id, client id or client secret");
+    if (token->duration.empty())
+        token->duration = duration;
+    // Its own GET and the lists say when it expires; the answer to a creation need not.
+    auto lasts = parse_duration(token->duration);
+    if (!token->expires_at && token->created_at && lasts)
+        token->expires_at = *token->created_at + *lasts;
+    co_return minted{std::move(*token), std::move(*client_secret)};
+}
+
+awaitable<result<domain::live_token>> cloudflare::update_token(std::string id, token_changes changes) {
+    json::object body;
+    if (changes.name)
+        body["name"] = *changes.name;
+    if (changes.duration)
+        body["duration"] = *changes.duration;
+    if (changes.enabled)
+        body["enabled"] = *changes.enabled;
+    call c{.verb = net::method::put,
+           .target = prefix_ + "/access/service_tokens/" + net::percent_encode(id),
+           .object = "service token " + id,
+           .permission = tokens_write,
+           .body = std::move(body)};
+    auto where = c.name();
+    auto envelope = co_await exchange(std::move(c));
+    if (!envelope)
+        co_return envelope.error();
+    auto token = access::token(result_of(*envelope));
+    if (!token || token->id != id)
+        co_return failure(error_kind::unavailable, where, "the answer is not that token");
+    co_return std::move(*token);
+}
+
+awaitable<result<void>> cloudflare::delete_token(std::string id) {
+    call c{.verb = net::method::delete_,
+           .target = prefix_ + "/access/service_tokens/" + net::percent_encode(id),
+           .object = "service token " + id,
+           .permission = tokens_write};
+    auto done = co_await exchange(std::move(c));
+    if (!done && !is_gone(done.error()))
+        co_return done.error();
+    co_return result<void>{};
+}
+
+std::string cloudflare::policy_path(const std::string& application, const std::string& policy, bool reusable) const {
+    auto id = net::percent_encode(policy);
+    return reusable ? prefix_ + "/access/policies/" + id
+                    : prefix_ + "/access/apps/" + net::percent_encode(application) + "/policies/" + id;
+}
+
+awaitable<result<domain::live_policy>> cloudflare::create_policy(std::string application, std::string name,
+                                                                 std::vector<std::string> tokens, int precedence) {
+    json::array include;
+    for (const auto& token : tokens)
+        include.push_back(access::admits(token));
+    call c{
+        .verb = net::method::post,
+        .target = prefix_ + "/access/apps/" + net::percent_encode(application) + "/policies",
+        .object = "policy " + name + " of application " + application,
+        .permission = apps_write,
+        .repeatable = net::repeat::once,
+        .body = json::object{
+            {"name", name}, {"decision", "non_identity"}, {"precedence", precedence}, {"include", std::move(include)}}};
+    auto where = c.name();
+    auto envelope = co_await exchange(std::move(c));
+    if (!envelope)
+        co_return envelope.error();
+    auto policy = access::policy(result_of(*envelope), false);
+    if (!policy)
+        co_return failure(error_kind::ambiguous, where, "the answer has no policy id");
+    co_return std::move(*policy);
+}
+
+awaitable<result<domain::live_policy>> cloudflare::edit_policy(policy_edit edit) {
+    call read{.target = policy_path(edit.application, edit.policy, edit.reusable),
+              .object = "policy " + edit.policy + " of application " + edit.application,
+              .permission = apps_read};
+    call write = read;
+    auto found = co_await look(std::move(read));
+    if (!found)
+        co_return found.error();
+    write.verb = net::method::put;
+    auto where = write.name();
+    if (!*found)
+        co_return failure(error_kind::conflict, where, "the policy is gone");
+    auto before = access::policy(**found, edit.reusable);
+    if (!before)
+        co_return failure(error_kind::unavailable, where, "the answer is not a policy");
+    if (before->version != edit.version)
+        co_return failure(error_kind::conflict, where, "the policy was changed since it was judged");
+
+    access::policy_change change{edit.make_non_identity, edit.add, edit.remove};
+    if (access::carries(*before, change))
+        co_return std::move(*before);
+    auto body = access::edited(**found, change);
+    if (wire::items(body, "include").empty())
+        co_return failure(error_kind::bug, where, "the policy would admit nobody: delete it instead");
+    write.permission = apps_write;
+    write.repeatable = net::repeat::once;
+    write.body = body.as_object();
+    auto envelope = co_await exchange(std::move(write));
+    if (!envelope)
+        co_return envelope.error();
+    auto after = access::policy(result_of(*envelope), edit.reusable);
+    if (!after || !access::carries(*after, change))
+        co_return failure(error_kind::ambiguous, where, "the answer does not show the change");
+    co_return std::move(*after);
+}
+
+awaitable<result<void>> cloudflare::delete_policy(std::string application, std::string policy, std::string version) {
+    call read{.target = policy_path(application, policy, false),
+              .object = "policy " + policy + " of application " + application,
+              .permission = apps_read};
+    call write = read;
+    write.verb = net::method::delete_;
+    write.permission = apps_write;
+    auto where = write.name();
+    auto found = co_await look(std::move(read));
+    if (!found)
+        co_return found.error();
+    if (!*found)
+        co_return result<void>{};
+    auto before = access::policy(**found, false);
+    if (!before || before->reusable || before->version != version)
+        co_return failure(error_kind::conflict, where, "the policy was changed since it was judged");
+    auto done = co_await exchange(std::move(write));
+    if (!done && !is_gone(done.error()))
+        co_return done.error();
+    co_return result<void>{};
+}
+
+} // namespace postern::provider
