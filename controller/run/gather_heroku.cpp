@@ -33,13 +33,6 @@ void ask_for_bindings(const domain::desired& wanted, asked_by_app& into) {
     }
 }
 
-// A delivery's note keeps the variables in the order of variables::names.
-variables variables_of(const domain::delivery_note& note) {
-    if (note.vars.size() == 2)
-        return {{}, note.vars[0], note.vars[1]};
-    return {note.vars.empty() ? std::string{} : note.vars.front(), {}, {}};
-}
-
 // Deliveries of tokens whose documents left git.
 void ask_for_left(const domain::desired& wanted, const domain::observed& world, asked_by_app& into) {
     std::set<std::string> known;
@@ -52,7 +45,7 @@ void ask_for_left(const domain::desired& wanted, const domain::observed& world, 
             if (known.contains(token))
                 continue;
             for (const auto& note : record.deliveries)
-                into[{note.account, note.app}].push_back({"left/" + token, variables_of(note), vault});
+                into[{note.account, note.app}].push_back({"left/" + token, variables::noted(note.vars), vault});
         }
     }
 }

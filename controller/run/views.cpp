@@ -107,6 +107,28 @@ std::vector<std::string> variables::names() const {
     return combined.empty() ? std::vector<std::string>{client_id, client_secret} : std::vector<std::string>{combined};
 }
 
+variables variables::noted(const std::vector<std::string>& names) {
+    if (names.size() == 2)
+        return {{}, names[0], names[1]};
+    return {names.empty() ? std::string{} : names.front(), {}, {}};
+}
+
+std::map<std::string, std::optional<secret>> variables::set_to(const secret* credential) const {
+    std::map<std::string, std::optional<secret>> out;
+    if (credential == nullptr) {
+        for (const auto& name : names())
+            out[name];
+    } else if (!combined.empty()) {
+        out[combined] = credential->copy();
+    } else {
+        auto text = credential->reveal();
+        auto colon = text.find(':');
+        out[client_id] = secret{text.substr(0, colon)};
+        out[client_secret] = secret{colon == text.npos ? std::string_view{} : text.substr(colon + 1)};
+    }
+    return out;
+}
+
 domain::app_value view_of_app(const config_vars& vars, const variables& which, const std::string& vault,
                               key_ring& ring) {
     auto find = [&](const std::string& name) {

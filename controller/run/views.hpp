@@ -6,6 +6,7 @@
 #include "run/key_ring.hpp"
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -35,7 +36,11 @@ struct variables {
     std::string client_id;
     std::string client_secret;
 
+    // In the order in which a delivery's note keeps them.
     std::vector<std::string> names() const;
+    static variables noted(const std::vector<std::string>& names);
+    // What a PATCH sets so that they hold the credential; unsets them where there is none.
+    std::map<std::string, std::optional<secret>> set_to(const secret* credential) const;
 };
 domain::app_value view_of_app(const config_vars& vars, const variables& which, const std::string& vault,
                               key_ring& ring);

@@ -1,0 +1,76 @@
+#pragma once
+
+#include "domain/step.hpp"
+#include "run/gather.hpp"
+#include "run/stop.hpp"
+#include "run/views.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+// Turns one step into calls, and says what came of it. Whatever is overwritten is read again right before, and what
+// must not be lost is read back right after; a world that moved in between is a `conflict`, a lost reply `ambiguous`,
+// and both mean: gather again. Several steps may be executed at once.
+namespace postern::run {
+
+class executor {
+public:
+    // `world` is where the step was decided: its unsent nonces are taken from it as they are sent, and it may be
+    // replaced by a newer one in place. A release is waited for no longer than `wait`. All outlive this object.
+    executor(surroundings around, domain::observed& world, stop& halt, duration wait)
+        : around_(around), world_(world), halt_(halt), wait_(wait) {}
+
+    // This object outlives the call. `cancelled`: somebody asked to stop before it was known how the step ends.
+    boost::asio::awaitable<domain::outcome> execute(domain::step s);
+
+private:
+    using task = boost::asio::awaitable<domain::outcome>;
+
+    task take(domain::steps::initialise s);
+    task take(domain::steps::write_record s);
+    task take(domain::steps::hold s);
+    task take(domain::steps::write_credential s);
+    task take(domain::steps::delete_key s);
+
+    task take(domain::steps::mint s);
+    task take(domain::steps::create_policy s);
+    task take(domain::steps::edit_policy s);
+    task take(domain::steps::delete_policy s);
+    task take(domain::steps::update_token s);
+    task take(domain::steps::delete_token s);
+    task take(domain::steps::look_token s);
+
+    task take(domain::steps::look_releases s);
+    task take(domain::steps::deliver s);
+    task take(domain::steps::await_release s);
+
+    task take(domain::steps::prove s);
+
+    // Reads the key again; an error unless it is there and holds `value`.
+    boost::asio::awaitable<result<void>> read_back(provider::infisical* vault, std::string where, std::string path,
+                                                   std::string key, secret value);
+    boost::asio::awaitable<result<void>> await_end_of_release(provider::heroku* client, std::string app, int after,
+                                                              std::vector<std::string> vars);
+    task value_now(provider::heroku* client, std::string app, variables which, std::string vault);
+
+    // The vault whose key fingerprints what the binding delivers; "left/<token>" stands for a document that left git.
+    std::string vault_of(const std::string& binding) const;
+    variables variables_of(const std::string& binding, const std::string& app) const;
+    const domain::record* left_record(const std::string& binding) const;
+
+    surroundings around_;
+    domain::observed& world_;
+    stop& halt_;
+    duration wait_;
+};
+
+// Shared by the parts of the executor.
+domain::outcome failed(error why);
+error lacks_client(const std::string& resource);
+error lacks_secret(const std::string& where, const std::string& fingerprint);
+error moved(const std::string& where, std::string what);
+
+} // namespace postern::run

@@ -1,0 +1,197 @@
+#include "run/execute.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::run {
+
+namespace asio = boost::asio;
+using domain::outcome;
+using domain::release_view;
+namespace steps = domain::steps;
+
+namespace {
+
+constexpr int releases_looked_at = 10;
+constexpr duration first_poll = std::chrono::seconds{1};
+constexpr duration longest_poll = std::chrono::seconds{30};
+
+bool names_any(const release_view& release, const std::vector<std::string>& vars) {
+    return std::any_of(vars.begin(), vars.end(),
+                       [&](const auto& var) { return release.description.find(var) != std::string::npos; });
+}
+
+// The release that our PATCH made: the newest above `after` whose description names our variables, or, where none does,
+// the newest there is.
+const release_view* ours_among(const std::vector<release_view>& releases, int after,
+                               const std::vector<std::string>& vars) {
+    const release_view* newest = nullptr;
+    for (const auto& release : releases) {
+        if (release.version <= after)
+            continue;
+        if (names_any(release, vars))
+            return &release;
+        if (newest == nullptr)
+            newest = &release;
+    }
+    return newest;
+}
+
+error release_failed(const std::string& app, const release_view& release) {
+    return {error_kind::refused,
+            "heroku app " + app,
+            "release v" + std::to_string(release.version) +
+                " failed: the app still runs with the old value; its release phase has to be mended",
+            0,
+            "release_failed",
+            {}};
+}
+
+} // namespace
+
+const domain::record* executor::left_record(const std::string& binding) const {
+    constexpr std::string_view left = "left/";
+    if (!binding.starts_with(left))
+        return nullptr;
+    const auto token = binding.substr(left.size());
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault || !vault->state)
+            continue;
+        if (auto at = vault->state->records.find(token); at != vault->state->records.end())
+            return &at->second;
+    }
+    return nullptr;
+}
+
+std::string executor::vault_of(const std::string& binding) const {
+    for (const auto& b : around_.wanted.heroku_bindings) {
+        if (b.name != binding)
+            continue;
+        for (const auto& token : around_.wanted.tokens) {
+            if (token.name == b.token)
+                return token.vault;
+        }
+    }
+    const auto* record = left_record(binding);
+    for (const auto& [name, vault] : world_.vaults) {
+        if (record == nullptr || !vault || !vault->state)
+            continue;
+        for (const auto& [token, r] : vault->state->records) {
+            if (&r == record)
+                return name;
+        }
+    }
+    return {};
+}
+
+variables executor::variables_of(const std::string& binding, const std::string& app) const {
+    for (const auto& b : around_.wanted.heroku_bindings) {
+        if (b.name == binding)
+            return {b.config_var, b.client_id_var, b.client_secret_var};
+    }
+    if (const auto* record = left_record(binding)) {
+        for (const auto& note : record->deliveries) {
+            if (note.app == app)
+                return variables::noted(note.vars);
+        }
+    }
+    return {};
+}
+
+asio::awaitable<result<void>> executor::await_end_of_release(provider::heroku* client, std::string app, int after,
+                                                             std::vector<std::string> vars) {
+    const auto deadline = around_.clock.now() + wait_;
+    duration pause = first_poll;
+    for (;;) {
+        auto releases = co_await client->releases(app, releases_looked_at);
+        if (releases.has_error())
+            co_return releases.error();
+        const auto* ours = ours_among(releases.value(), after, vars);
+        if (ours == nullptr || ours->status == "succeeded" || ours->status == "expired")
+            co_return boost::system::in_place_value;
+        if (ours->status == "failed")
+            co_return release_failed(app, *ours);
+        const auto now = around_.clock.now();
+        const std::string name = "release v" + std::to_string(ours->version);
+        if (halt_.asked())
+            co_return error{error_kind::cancelled, "heroku app " + app, name + " is still pending", 0, {}, {}};
+        if (now >= deadline)
+            co_return error{error_kind::timeout, "heroku app " + app, name + " is still pending", 0, {}, {}};
+        auto sleep = halt_.sleep_until(around_.clock, std::min(now + pause, deadline));
+        co_await std::move(sleep);
+        pause = std::min(pause * 2, longest_poll);
+    }
+}
+
+executor::task executor::value_now(provider::heroku* client, std::string app, variables which, std::string vault) {
+    auto vars = co_await client->config_vars(app);
+    if (vars.has_error())
+        co_return failed(vars.error());
+    outcome out;
+    out.value = view_of_app(vars.value(), which, vault, around_.ring);
+    co_return out;
+}
+
+executor::task executor::take(steps::look_releases s) {
+    auto* client = around_.remotes.heroku(s.account);
+    if (client == nullptr)
+        co_return failed(lacks_client("HerokuAccount/" + s.account));
+    auto releases = co_await client->releases(s.app, releases_looked_at);
+    if (releases.has_error())
+        co_return failed(releases.error());
+    outcome out;
+    out.releases = std::move(releases.value());
+    co_return out;
+}
+
+executor::task executor::take(steps::await_release s) {
+    auto* client = around_.remotes.heroku(s.account);
+    if (client == nullptr)
+        co_return failed(lacks_client("HerokuAccount/" + s.account));
+    auto which = variables_of(s.binding, s.app);
+    auto ended = co_await await_end_of_release(client, s.app, s.after, which.names());
+    if (ended.has_error())
+        co_return failed(ended.error());
+    auto releases = co_await client->releases(s.app, releases_looked_at);
+    if (releases.has_error())
+        co_return failed(releases.error());
+    auto out = co_await value_now(client, s.app, which, vault_of(s.binding));
+    if (!out.failure)
+        out.releases = std::move(releases.value());
+    co_return out;
+}
+
+executor::task executor::take(steps::deliver s) {
+    const std::string where = "heroku app " + s.app;
+    auto* client = around_.remotes.heroku(s.account);
+    if (client == nullptr)
+        co_return failed(lacks_client("HerokuAccount/" + s.account));
+    const secret* known = s.fingerprint.empty() ? nullptr : around_.ring.find(s.fingerprint);
+    if (known == nullptr && !s.fingerprint.empty())
+        co_return failed(lacks_secret(where, s.fingerprint));
+    const variables which{s.config_var, s.client_id_var, s.client_secret_var};
+    auto changes = which.set_to(known);
+
+    const auto vault = vault_of(s.binding);
+    auto seen = co_await value_now(client, s.app, which, vault);
+    if (seen.failure || seen.value->fingerprint == s.fingerprint)
+        co_return seen;
+    if (seen.value->fingerprint != s.before)
+        co_return failed(moved(where, "its variables changed since they were judged"));
+    auto newest = co_await client->releases(s.app, 1);
+    if (newest.has_error())
+        co_return failed(newest.error());
+    const int before = newest.value().empty() ? 0 : newest.value().front().version;
+    auto patched = co_await client->patch_config_vars(s.app, std::move(changes));
+    if (patched.has_error())
+        co_return failed(patched.error());
+    auto ended = co_await await_end_of_release(client, s.app, before, which.names());
+    if (ended.has_error())
+        co_return failed(ended.error());
+    auto out = co_await value_now(client, s.app, which, vault);
+    if (!out.failure && out.value->fingerprint != s.fingerprint)
+        co_return failed(moved(where, "the release is through, but the app holds another value"));
+    co_return out;
+}
+
+} // namespace postern::run
