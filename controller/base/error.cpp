@@ -38,6 +38,8 @@ std::string error::message() const {
     return printable(where) + ": " + printable(what);
 }
 
-void throw_exception_from_error(const error& e, const boost::source_location&) { throw std::logic_error(e.message()); }
+void throw_exception_from_error(const error& e, const boost::source_location&) {
+    throw std::logic_error(e.message());
+}
 
 } // namespace postern

@@ -27,7 +27,9 @@ secret& secret::operator=(secret&& other) noexcept {
     return *this;
 }
 
-secret::~secret() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
+secret::~secret() {
+    OPENSSL_cleanse(bytes_.data(), bytes_.size());
+}
 
 bool same(const secret& a, const secret& b) {
     return a.size() == b.size() && CRYPTO_memcmp(a.reveal().data(), b.reveal().data(), a.size()) == 0;

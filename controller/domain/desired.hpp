@@ -58,8 +58,8 @@ struct token_auth {
 struct infisical_vault {
     std::string name;
     origin at;
-    std::string url;          // may carry a base path; no trailing slash
-    std::string project_id;   // exactly one of id and slug is not empty
+    std::string url;        // may carry a base path; no trailing slash
+    std::string project_id; // exactly one of id and slug is not empty
     std::string project_slug;
     std::string environment;
     std::variant<universal_auth, token_auth> auth;

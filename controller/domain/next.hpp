@@ -34,20 +34,22 @@ struct condition {
 };
 
 struct settings {
-    bool observe = false;   // the brake: everything is judged, nothing is written
-    bool prune = false;     // act on what left git
-    int max_changes = 30;   // percent of ten or more objects that one pass may delete or overwrite
-    int max_failures = 4;   // tries per step in one pass before it is given up
+    bool observe = false; // the brake: everything is judged, nothing is written
+    bool prune = false;   // act on what left git
+    int max_changes = 30; // percent of ten or more objects that one pass may delete or overwrite
+    int max_failures = 4; // tries per step in one pass before it is given up
     duration request_timeout = std::chrono::seconds{30};
 };
 
 struct judgement {
-    std::vector<step> steps; // may all be taken now, in any order or at once
+    std::vector<step> steps;           // may all be taken now, in any order or at once
     std::vector<condition> conditions; // sorted by resource, type
-    std::optional<instant> wake; // when waiting alone will allow more
+    std::optional<instant> wake;       // when waiting alone will allow more
+    bool refresh = false;              // the world must be read again before more can be decided
 };
 
-// The steps that may be taken now. `busy` holds the locks of steps that are under way: nothing that needs one is offered.
+// The steps that may be taken now. `busy` holds the locks of steps that are under way: nothing that needs one is
+// offered.
 judgement next(const desired& wanted, const observed& world, const settings& how, instant now,
                const std::set<std::string>& busy = {});
 

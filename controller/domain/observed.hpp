@@ -113,11 +113,11 @@ struct folder_view {
 
 // A folder's write-once credentials and records, already taken apart.
 struct state_view {
-    bool initialised = false;  // the folder's own key exists
-    std::string installation;  // as it says, or the one that will be written
-    std::map<std::string, record> records;                            // by token name
-    std::map<std::string, std::string> unreadable;                    // token name → what is wrong with its record
-    std::map<std::string, std::map<std::string, vault_value>> held;   // token name → nonce → credential
+    bool initialised = false;                                       // the folder's own key exists
+    std::string installation;                                       // as it says, or the one that will be written
+    std::map<std::string, record> records;                          // by token name
+    std::map<std::string, std::string> unreadable;                  // token name → what is wrong with its record
+    std::map<std::string, std::map<std::string, vault_value>> held; // token name → nonce → credential
 };
 
 struct vault_view {
@@ -200,6 +200,8 @@ struct observed {
     std::map<std::string, trouble> troubles; // by step::lock
     // Token ids that were put into a policy in this pass, with the application: each owes a proof before the pass ends.
     std::set<std::pair<std::string, std::string>> touched; // (application id, token id)
+    // Credentials minted in this process whose write-once key is not written yet, by nonce.
+    std::map<std::string, credential> minted;
     // Nonces whose minting request this process has not sent yet: only it may still send it.
     std::set<std::string> unsent;
     std::string holder; // this process

@@ -49,9 +49,9 @@ struct delivery_note {
     std::string account; // a HerokuAccount's name
     std::string app;
     std::vector<std::string> vars;
-    int before = 0;          // release version seen before the PATCH that carries `intended`
-    std::string intended;    // fingerprint that is being delivered
-    std::string delivered;   // fingerprint that was delivered and confirmed last; empty: never
+    int before = 0;        // release version seen before the PATCH that carries `intended`
+    std::string intended;  // fingerprint that is being delivered
+    std::string delivered; // fingerprint that was delivered and confirmed last; empty: never
     bool operator==(const delivery_note&) const = default;
 };
 
@@ -72,7 +72,7 @@ struct record {
     std::optional<credential> previous;
     std::optional<instant> previous_until; // null until confirm; nothing is retired before it
     std::optional<intent> pending;
-    std::string reason; // why `current` was made, until it is confirmed
+    std::string reason;                    // why `current` was made, until it is confirmed
     std::vector<policy_note> policies;     // sorted by binding, application
     std::vector<delivery_note> deliveries; // sorted by account, app
     std::set<std::string> authorizations;  // used up

@@ -65,8 +65,8 @@ struct edit_policy {
     std::string version;
     bool make_non_identity = false;
     std::vector<std::string> add;
-    std::vector<std::string> remove;
-    int shared_by = 1; // how many applications use it
+    std::vector<std::string> remove; // done before `add`: an id that stands in both is left once
+    int shared_by = 1;               // how many applications use it
 };
 
 struct delete_policy {
@@ -129,10 +129,10 @@ struct deliver {
     std::string account;
     std::string binding;
     std::string app;
-    std::string config_var;        // combined form, or
-    std::string client_id_var;     // both of these
+    std::string config_var;    // combined form, or
+    std::string client_id_var; // both of these
     std::string client_secret_var;
-    std::string fingerprint;       // empty: unset the variables
+    std::string fingerprint; // empty: unset the variables
     std::string client_id;
     std::string before; // fingerprint found when judged; empty: absent
 };
@@ -145,7 +145,8 @@ struct await_release {
     int after = 0; // releases above this version
 };
 
-// Delete one key of the vault that holds `fingerprint`: a credential of a document that left git, its held keys, its record.
+// Delete one key of the vault that holds `fingerprint`: a credential of a document that left git, its held keys, its
+// record.
 struct delete_key {
     std::string vault;
     std::string path;
@@ -167,9 +168,10 @@ enum class change { look, create, change, replace, delete_ };
 
 struct step {
     std::string resource; // the document it is for: "ServiceToken/console-self-probe"
-    std::string target;   // the object it touches, in words: "policy console-self-probe (service token) on console.raxx.app"
-    std::string reason;   // CamelCase, from the vocabulary in reason.hpp
-    std::string words;    // the reason in words
+    std::string
+        target; // the object it touches, in words: "policy console-self-probe (service token) on console.raxx.app"
+    std::string reason;             // CamelCase, from the vocabulary in reason.hpp
+    std::string words;              // the reason in words
     std::vector<std::string> locks; // objects that one step at a time may touch; the first names the step's troubles
     action what;
 };
@@ -184,14 +186,14 @@ bool writes(const step& s);
 // What came of a step. `failure` set: nothing else is.
 struct outcome {
     std::optional<error> failure;
-    std::optional<live_token> token;      // mint, update_token
-    std::string fingerprint;              // mint
-    std::optional<live_policy> policy;    // create_policy, edit_policy
-    std::optional<proof> proved;          // prove
-    std::optional<bool> absent;           // look_token
+    std::optional<live_token> token;                   // mint, update_token
+    std::string fingerprint;                           // mint
+    std::optional<live_policy> policy;                 // create_policy, edit_policy
+    std::optional<proof> proved;                       // prove
+    std::optional<bool> absent;                        // look_token
     std::optional<std::vector<release_view>> releases; // look_releases, await_release
-    std::optional<app_value> value;       // deliver, await_release: as read back
-    bool awaiting_approval = false;       // a vault write that stored nothing
+    std::optional<app_value> value;                    // deliver, await_release: as read back
+    bool awaiting_approval = false;                    // a vault write that stored nothing
 };
 
 } // namespace postern::domain

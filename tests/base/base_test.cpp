@@ -43,7 +43,8 @@ TEST_CASE("instants are read from RFC 3339 and HTTP dates") {
 TEST_CASE("what a remote calls itself cannot move the cursor or reverse the line") {
     CHECK(printable("console \xe2\x9c\x93") == "console \xe2\x9c\x93");
     CHECK(printable("a\x1b[31mb\n") == "a\\x1b[31mb\\x0a");
-    CHECK(printable("a\xe2\x80\xae" "b") == "a\\u{202e}b");
+    CHECK(printable("a\xe2\x80\xae"
+                    "b") == "a\\u{202e}b");
     CHECK(printable("\xff") == "\\xff");
     CHECK(printable("\xc0\x80") == "\\xc0\\x80");
 }

@@ -1,0 +1,160 @@
+#include "domain/application.hpp"
+
+#include "base/text.hpp"
+#include "domain/reason.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace postern::domain {
+
+namespace {
+
+struct place {
+    std::string_view host;
+    std::string_view path; // "" or "/…", without a trailing "*" or "/"
+};
+
+place take_apart(std::string_view destination) {
+    auto slash = destination.find('/');
+    auto path = slash == std::string_view::npos ? std::string_view{} : destination.substr(slash);
+    while (path.ends_with('*') || path.ends_with('/'))
+        path.remove_suffix(1);
+    return {destination.substr(0, slash), path};
+}
+
+bool below(std::string_view path, std::string_view prefix) {
+    return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+bool has_wildcard(std::string_view host) {
+    return host.find('*') != std::string_view::npos;
+}
+
+std::string described(const application_ref& ref) {
+    constexpr std::array<std::string_view, 3> kinds{"id", "domain", "name"};
+    return "application with " + std::string{kinds.at(static_cast<std::size_t>(ref.by))} + " \"" + printable(ref.text) +
+           "\"";
+}
+
+bool is_meant(const application_ref& ref, const live_application& app) {
+    switch (ref.by) {
+    case application_ref::kind::id:
+        return app.id == ref.text;
+    case application_ref::kind::name:
+        return app.name == ref.text;
+    case application_ref::kind::domain:
+        break;
+    }
+    auto wanted = lower(ref.text);
+    return std::any_of(app.destinations.begin(), app.destinations.end(),
+                       [&](const auto& d) { return lower(d) == wanted; });
+}
+
+// Hosts of the smoke test that this destination's host covers.
+std::vector<std::string> filled(std::string_view host, const std::vector<std::string>& hosts) {
+    std::vector<std::string> out;
+    for (const auto& candidate : hosts) {
+        if (matches_glob(host, candidate))
+            out.push_back(lower(candidate));
+    }
+    return out;
+}
+
+} // namespace
+
+std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
+                                                       const std::vector<std::string>& allowed) {
+    const live_application* found = nullptr;
+    for (const auto& app : account.applications) {
+        if (!is_meant(ref, app))
+            continue;
+        if (found != nullptr)
+            return problem{reason::application_ambiguous, described(ref) + " is not one application: " + found->id +
+                                                              " (" + printable(found->name) + ") and " + app.id + " (" +
+                                                              printable(app.name) + ") both match; name it by id"};
+        found = &app;
+    }
+    if (found == nullptr) {
+        std::string hint = account.applications.empty()
+                               ? "; the account's list of applications is empty: does the API token have "
+                                 "\"Access: Apps and Policies\"?"
+                               : "";
+        return problem{reason::application_not_found, "there is no " + described(ref) + " in the account" + hint};
+    }
+    constexpr std::array<std::string_view, 7> suitable{"self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal", ""};
+    if (std::find(suitable.begin(), suitable.end(), found->type) == suitable.end())
+        return problem{reason::application_unsuitable,
+                       described(ref) + " is of type " + printable(found->type) + ", which service tokens do not pass"};
+    for (const auto& destination : found->destinations) {
+        auto host = take_apart(destination).host;
+        bool fits = allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
+                                                   [&](const auto& glob) { return matches_glob(glob, host); });
+        if (!fits)
+            return problem{reason::not_allowed, described(ref) + " guards " + printable(host) +
+                                                    ", which the account's `applications` do not allow"};
+    }
+    return found;
+}
+
+const live_application* answering(const account_view& account, std::string_view host, std::string_view path) {
+    const live_application* best = nullptr;
+    std::size_t best_path = 0;
+    bool best_exact = false;
+    for (const auto& app : account.applications) {
+        for (const auto& destination : app.destinations) {
+            auto here = take_apart(destination);
+            if (!matches_glob(here.host, host) || !below(path, here.path))
+                continue;
+            bool exact = !has_wildcard(here.host);
+            bool better = best == nullptr || here.path.size() > best_path ||
+                          (here.path.size() == best_path && exact && !best_exact);
+            if (better) {
+                best = &app;
+                best_path = here.path.size();
+                best_exact = exact;
+            }
+        }
+    }
+    return best;
+}
+
+std::variant<std::vector<site>, problem> sites(const smoke_test& smoke, const live_application& app,
+                                               const account_view& account) {
+    bool named = std::any_of(app.destinations.begin(), app.destinations.end(),
+                             [&](const auto& d) { return !filled(take_apart(d).host, smoke.hosts).empty(); });
+    std::vector<site> out;
+    for (const auto& destination : app.destinations) {
+        auto here = take_apart(destination);
+        std::string path = std::string{here.path} + smoke.path;
+        if (named) {
+            for (auto& host : filled(here.host, smoke.hosts))
+                out.push_back({std::move(host), path});
+        } else if (!has_wildcard(here.host)) {
+            out.push_back({lower(here.host), path});
+        }
+    }
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    if (out.empty())
+        return problem{reason::host_unknown, "application " + printable(app.name) +
+                                                 " has no public host that could be tried: name one under "
+                                                 "smokeTest.hosts (a wildcard needs a host that fills it)"};
+    for (const auto& [host, path] : out) {
+        const auto* by = answering(account, host, path);
+        if (by != &app)
+            return problem{reason::path_taken, "https://" + host + path + " is answered by application " +
+                                                   (by == nullptr ? std::string{"(none)"} : printable(by->name)) +
+                                                   ", not by " + printable(app.name) +
+                                                   ": choose another smokeTest.path"};
+        for (const auto& open : app.open_paths) {
+            if (matches_glob(open, path))
+                return problem{reason::path_open, "https://" + host + path +
+                                                      " skips Access by the application's override " + printable(open) +
+                                                      ": it proves nothing; choose another path"};
+        }
+    }
+    return out;
+}
+
+} // namespace postern::domain

@@ -1,0 +1,222 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+// Heroku: one PATCH per app, in the order listed, each confirmed before the next; only what differs, and never over a
+// value that is somebody else's.
+namespace postern::domain {
+
+namespace {
+
+std::vector<std::string> vars_of(const heroku_binding& b) {
+    return b.combined() ? std::vector<std::string>{b.config_var}
+                        : std::vector<std::string>{b.client_id_var, b.client_secret_var};
+}
+
+// Whether a release's description says that these config vars were set: "Set FOO, BAR config vars".
+bool sets(const release_view& release, const std::vector<std::string>& vars) {
+    if (!release.description.starts_with("Set "))
+        return false;
+    return std::all_of(vars.begin(), vars.end(), [&](const std::string& name) {
+        for (auto word : split(release.description, ' ')) {
+            if (word.ends_with(','))
+                word.remove_suffix(1);
+            if (word == name)
+                return true;
+        }
+        return false;
+    });
+}
+
+const delivery_note* note_of(const record& r, const std::string& account, const std::string& app) {
+    auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
+                           [&](const auto& n) { return n.account == account && n.app == app; });
+    return at == r.deliveries.end() ? nullptr : &*at;
+}
+
+int newest(const std::vector<release_view>& releases) {
+    return releases.empty() ? 0 : releases.front().version;
+}
+
+void note(record& r, const heroku_binding& b, const std::string& app, const std::string& fingerprint, int before) {
+    auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
+                           [&](const auto& n) { return n.account == b.account && n.app == app; });
+    if (at == r.deliveries.end())
+        at = r.deliveries.insert(r.deliveries.end(), delivery_note{b.account, app, {}, 0, {}, {}});
+    at->vars = vars_of(b);
+    at->before = before;
+    at->intended = fingerprint;
+    std::sort(r.deliveries.begin(), r.deliveries.end(),
+              [](const auto& a, const auto& c) { return std::tie(a.account, a.app) < std::tie(c.account, c.app); });
+}
+
+} // namespace
+
+const reading<app_view>* judge::view_of(const heroku_binding& b, const std::string& app) const {
+    auto account = world_.heroku.find(b.account);
+    if (account == world_.heroku.end() || !account->second)
+        return nullptr;
+    auto at = account->second->apps.find(app);
+    return at == account->second->apps.end() ? nullptr : &at->second;
+}
+
+const app_value* judge::value_at(const heroku_binding& b, const std::string& app) const {
+    const auto* view = view_of(b, app);
+    if (view == nullptr || !*view)
+        return nullptr;
+    auto at = (*view)->values.find(b.name);
+    return at == (*view)->values.end() ? nullptr : &at->second;
+}
+
+// Whether every bound app was read in this pass. Where not, says so, once per binding.
+bool judge::apps_readable(life& l) {
+    bool all = true;
+    for (const auto* b : l.consumers) {
+        for (const auto& app : b->apps) {
+            if (value_at(*b, app) != nullptr)
+                continue;
+            all = false;
+            const auto* view = view_of(*b, app);
+            bool final = view != nullptr && view->failure && view->failure->kind == error_kind::refused;
+            tell("HerokuBinding/" + b->name, "Delivered", status::false_, reason::app_unreadable,
+                 view != nullptr && view->failure ? view->failure->message() : "app " + app + " could not be read",
+                 final ? weight::blocked : weight::failed);
+            tell(l.resource(), "Provisioned", status::false_, reason::app_unreadable,
+                 "nothing is started while app " + app + " cannot be read", weight::told);
+        }
+    }
+    return all;
+}
+
+// Notes each app's newest release in `r`, for the record that promotes. False: a look was offered first.
+bool judge::look_before_promote(life& l, record& r, const std::string& fingerprint) {
+    bool complete = true;
+    for (const auto* b : l.consumers) {
+        for (const auto& app : b->apps) {
+            const auto* value = value_at(*b, app);
+            if (value == nullptr || value->fingerprint == fingerprint)
+                continue;
+            const auto& view = **view_of(*b, app);
+            if (view.releases) {
+                note(r, *b, app, fingerprint, newest(*view.releases));
+                continue;
+            }
+            complete = false;
+            offer({"HerokuBinding/" + b->name,
+                   "releases of " + app,
+                   std::string{reason::not_delivered},
+                   "a release of ours is known by standing above this one",
+                   {"heroku:" + b->account + "/" + app},
+                   steps::look_releases{b->account, app}});
+        }
+    }
+    return complete;
+}
+
+judge::answer judge::deliver(life& l) {
+    const auto& c = *l.current;
+    bool all = true;
+    for (const auto* b : l.consumers) {
+        const auto resource = "HerokuBinding/" + b->name;
+        bool here = true;
+        for (const auto& app : b->apps) {
+            const auto* view = view_of(*b, app);
+            const auto* value = value_at(*b, app);
+            if (value == nullptr) {
+                apps_readable(l);
+                return answer::no;
+            }
+            if (value->fingerprint == c.fingerprint)
+                continue;
+            all = here = false;
+            const auto* noted = note_of(*l.rec, b->account, app);
+            bool ours = std::any_of(l.held->begin(), l.held->end(),
+                                    [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
+                        (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
+            bool delivered_once = noted != nullptr && !noted->delivered.empty();
+            if (!value->absent && !ours && !delivered_once && !b->adopt) {
+                tell(resource, "Delivered", status::false_, reason::config_var_taken,
+                     join(vars_of(*b), ", ") + " on app " + app +
+                         " holds a value that Postern did not put there; say adopt: true to have it overwritten, or "
+                         "remove it",
+                     weight::blocked);
+                continue;
+            }
+            if (!value->absent && !ours) {
+                l.overwrites = true;
+                overwriting_.insert(resource);
+            }
+            auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
+            if (prove(l, c.fingerprint, why) != answer::yes)
+                return answer::not_yet;
+            const auto& releases = (*view)->releases;
+            if (!releases) {
+                offer({resource,
+                       "releases of " + app,
+                       std::string{why},
+                       "a release of ours is known by standing above this one",
+                       {"heroku:" + b->account + "/" + app},
+                       steps::look_releases{b->account, app}});
+                return answer::not_yet;
+            }
+            const release_view* sent = nullptr;
+            bool superseded = false; // something else was released and works since
+            if (noted != nullptr && noted->intended == c.fingerprint) {
+                for (const auto& release : *releases) {
+                    if (release.version <= noted->before)
+                        break;
+                    if (sets(release, vars_of(*b))) {
+                        sent = &release;
+                        break;
+                    }
+                    superseded = superseded || release.status == "succeeded";
+                }
+            }
+            if (sent != nullptr && sent->status == "pending") {
+                tell(resource, "Delivered", status::false_, reason::release_pending,
+                     "release v" + std::to_string(sent->version) + " of " + app + " is still running", weight::waiting);
+                offer({resource,
+                       "release v" + std::to_string(sent->version) + " of " + app,
+                       std::string{reason::release_pending},
+                       "it is waited for, never repeated",
+                       {"heroku:" + b->account + "/" + app},
+                       steps::await_release{b->account, b->name, app, noted->before}});
+                return answer::not_yet;
+            }
+            if (sent != nullptr && sent->status == "failed" && !superseded) {
+                tell(resource, "Delivered", status::false_, reason::release_failed,
+                     "release v" + std::to_string(sent->version) + " of " + app +
+                         " failed, so the app still runs with the old value; mend its release phase and deploy, then "
+                         "the value is set again",
+                     weight::blocked);
+                return answer::no;
+            }
+            bool noted_now = noted != nullptr && noted->intended == c.fingerprint && sent == nullptr;
+            if (!noted_now) {
+                auto r = settled_record(l);
+                note(r, *b, app, c.fingerprint, newest(*releases));
+                write_record(l, std::move(r), "record", why, "the app's newest release is noted before it is changed");
+                return answer::not_yet;
+            }
+            offer({resource,
+                   join(vars_of(*b), ", ") + " on app " + app,
+                   std::string{why},
+                   value->absent ? "the app does not have it yet"
+                   : ours        ? "the app still has an older one"
+                                 : "the app has another value, and ours passes its hosts",
+                   {"deliver:" + b->name + "/" + app, "heroku:" + b->account + "/" + app},
+                   steps::deliver{b->account, b->name, app, b->config_var, b->client_id_var, b->client_secret_var,
+                                  c.fingerprint, c.client_id, value->absent ? std::string{} : value->fingerprint}},
+                  l.observing);
+            return answer::not_yet;
+        }
+        if (here)
+            tell(resource, "Delivered", status::true_, reason::all_fine, "every app holds the credential",
+                 weight::fine);
+    }
+    return all ? answer::yes : answer::no;
+}
+
+} // namespace postern::domain

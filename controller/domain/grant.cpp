@@ -1,0 +1,339 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+// Policies: which one is a binding's own, what is missing in it, and what must be left alone.
+namespace postern::domain {
+
+namespace {
+
+bool only_tokens_of(const live_policy& p, const std::set<std::string>& bound) {
+    return !p.include.empty() && std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+        return r.is == rule::kind::service_token && bound.contains(r.id);
+    });
+}
+
+bool names_any(const live_policy& p, const std::vector<std::string>& ids) {
+    return std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+        return r.is == rule::kind::service_token && std::find(ids.begin(), ids.end(), r.id) != ids.end();
+    });
+}
+
+std::ptrdiff_t occurrences(const live_policy& p, const std::string& id) {
+    return std::count_if(p.include.begin(), p.include.end(),
+                         [&](const rule& r) { return r.is == rule::kind::service_token && r.id == id; });
+}
+
+std::string shown(const live_policy& p, const live_application& app) {
+    return "policy \"" + printable(p.name) + "\" (" + p.id + ") on " + printable(app.name);
+}
+
+} // namespace
+
+void judge::find_grants() {
+    for (const auto& b : wanted_.bindings) {
+        auto at = world_.accounts.find(b.account);
+        if (at == world_.accounts.end() || !at->second)
+            continue;
+        const auto& account = *at->second;
+        auto declared = std::find_if(wanted_.cloudflare.begin(), wanted_.cloudflare.end(),
+                                     [&](const auto& a) { return a.name == b.account; });
+        static const std::vector<std::string> any;
+        const auto& allowed = declared == wanted_.cloudflare.end() ? any : declared->applications;
+        std::set<const live_application*> seen;
+        std::vector<grant> found;
+        for (const auto& ref : b.applications) {
+            grant g;
+            g.binding = &b;
+            auto resolved = resolve(ref, account, allowed);
+            if (auto* bad = std::get_if<problem>(&resolved)) {
+                g.trouble = *bad;
+            } else {
+                g.app = std::get<const live_application*>(resolved);
+                if (!seen.insert(g.app).second)
+                    continue;
+                auto where = sites(b.smoke, *g.app, account);
+                if (auto* nowhere = std::get_if<problem>(&where))
+                    g.trouble = *nowhere;
+                else
+                    g.where = std::move(std::get<std::vector<site>>(where));
+            }
+            found.push_back(std::move(g));
+        }
+        // A host that none of the applications guards: the credential will not be shown to it.
+        for (const auto& host : b.smoke.hosts) {
+            bool ours = std::any_of(found.begin(), found.end(), [&](const grant& g) {
+                return std::any_of(g.where.begin(), g.where.end(),
+                                   [&](const site& s) { return s.host == lower(host); });
+            });
+            bool unresolved = std::any_of(found.begin(), found.end(), [](const grant& g) { return !!g.trouble; });
+            if (!ours && !unresolved && !found.empty())
+                found.front().trouble =
+                    problem{reason::host_foreign, "smokeTest.hosts names " + printable(host) +
+                                                      ", which no application of this binding guards: a credential is "
+                                                      "never shown to another host"};
+        }
+        std::move(found.begin(), found.end(), std::back_inserter(grants_));
+    }
+}
+
+// Ids that must be admitted: current, pending and previous of every token of the binding.
+std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
+    std::vector<std::string> ids;
+    for (const auto& name : b.tokens) {
+        auto at = life_of_.find(name);
+        if (at == life_of_.end())
+            continue;
+        const auto& l = lives_[at->second];
+        if (l.unready)
+            continue;
+        if (l.current)
+            ids.push_back(l.current->token_id);
+        if (l.pending)
+            ids.push_back(l.pending->token_id);
+        if (l.rec != nullptr && l.rec->previous && token_by_id(*l.account, l.rec->previous->token_id) != nullptr)
+            ids.push_back(l.rec->previous->token_id);
+    }
+    std::sort(ids.begin(), ids.end());
+    ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+}
+
+int judge::used_by(const std::string& account, const std::string& policy) const {
+    const auto& index = index_.at(&*world_.accounts.at(account));
+    auto at = index.users.find(policy);
+    return at == index.users.end() ? 1 : static_cast<int>(at->second.size());
+}
+
+bool judge::bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const {
+    if (!p.reusable)
+        return true;
+    const auto& index = index_.at(&*world_.accounts.at(g.binding->account));
+    auto users = index.users.find(p.id);
+    if (users == index.users.end())
+        return true;
+    return std::all_of(users->second.begin(), users->second.end(), [&](const live_application* app) {
+        auto bound = index.bound.find(app->id);
+        return bound != index.bound.end() &&
+               std::all_of(ids.begin(), ids.end(), [&](const std::string& id) { return bound->second.contains(id); });
+    });
+}
+
+std::set<std::string> judge::put_by_us(const grant& g) const {
+    auto at = put_.find({g.binding->name, g.app->id});
+    return at == put_.end() ? std::set<std::string>{} : at->second;
+}
+
+const live_policy* judge::find_own(const grant& g, const std::vector<std::string>& wanted) {
+    auto on_app = [&](const std::string& id) -> const live_policy* {
+        auto at =
+            std::find_if(g.app->policies.begin(), g.app->policies.end(), [&](const auto& p) { return p.id == id; });
+        return at == g.app->policies.end() ? nullptr : &*at;
+    };
+    for (const auto& name : g.binding->tokens) {
+        auto at = life_of_.find(name);
+        if (at == life_of_.end() || lives_[at->second].rec == nullptr)
+            continue;
+        for (const auto& note : lives_[at->second].rec->policies) {
+            if (note.binding != g.binding->name || note.application != g.app->id)
+                continue;
+            const auto* p = on_app(note.policy);
+            // Somebody may have opened it to people since: then it is not ours to work with any more.
+            if (p != nullptr && p->decides != decision::allow && bound_everywhere(g, *p, wanted))
+                return p;
+        }
+    }
+    // Not recorded: the one of its name, or one that admits nobody but these tokens. The oldest, where there are two.
+    const live_policy* found = nullptr;
+    for (const auto& p : g.app->policies) {
+        if (p.decides != decision::non_identity || !bound_everywhere(g, p, wanted))
+            continue;
+        bool named = p.name == g.binding->policy_name;
+        if (!named && !(only_tokens_of(p, {wanted.begin(), wanted.end()})))
+            continue;
+        auto rank = [&](const live_policy& q) {
+            return std::tuple{q.name != g.binding->policy_name, q.created_at.value_or(instant::max()), q.precedence};
+        };
+        if (found == nullptr || rank(p) < rank(*found))
+            found = &p;
+    }
+    return found;
+}
+
+// Token in an `allow` policy, which never admits it: corrected in place where nobody else is concerned. True where a
+// step was offered or is under way, so that the rest of the grant waits for it.
+bool judge::correct_allow(grant& g, const std::vector<std::string>& wanted) {
+    const auto& account = *world_.accounts.at(g.binding->account);
+    auto& index = index_.at(&account);
+    for (const auto& p : g.app->policies) {
+        if (!names_any(p, wanted))
+            continue;
+        if (p.decides == decision::deny) {
+            tell("AccessBinding/" + g.binding->name, "Bound", status::true_, reason::denied,
+                 shown(p, *g.app) + " denies a token that this binding admits; reported, never changed", weight::told);
+            continue;
+        }
+        if (p.decides != decision::allow)
+            continue;
+        std::vector<const live_application*> users{g.app};
+        if (p.reusable && index.users.contains(p.id))
+            users = index.users.at(p.id);
+        bool pure = std::all_of(users.begin(), users.end(),
+                                [&](const live_application* app) { return only_tokens_of(p, index.bound[app->id]); });
+        if (!pure) {
+            tell("AccessBinding/" + g.binding->name, "Bound", status::true_, reason::mixed_policy,
+                 shown(p, *g.app) +
+                     " is an allow policy that also concerns others; it is left exactly as it is and the "
+                     "binding's own policy does the work beside it",
+                 weight::told);
+            continue;
+        }
+        steps::edit_policy edit{.account = g.binding->account,
+                                .application = g.app->id,
+                                .policy = p.id,
+                                .reusable = p.reusable,
+                                .version = p.version,
+                                .make_non_identity = true,
+                                .add = {},
+                                .remove = {},
+                                .shared_by = static_cast<int>(users.size())};
+        std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id)};
+        for (const auto* app : users)
+            locks.push_back("app:" + g.binding->account + "/" + app->id);
+        offer({"AccessBinding/" + g.binding->name,
+               shown(p, *g.app) +
+                   (users.size() > 1 ? ", shared by " + std::to_string(users.size()) + " applications" : std::string{}),
+               std::string{reason::wrong_decision},
+               "a service token never satisfies an allow policy: its caller gets the login page", std::move(locks),
+               std::move(edit)},
+              g.observing);
+        return true;
+    }
+    return false;
+}
+
+void judge::judge_grant(grant& g) {
+    const auto resource = "AccessBinding/" + g.binding->name;
+    if (g.trouble) {
+        tell(resource, "Bound", status::false_, g.trouble->reason, g.trouble->message, weight::blocked);
+        g.stuck = true;
+        return;
+    }
+    auto wanted = wanted_ids(*g.binding);
+    if (wanted.empty())
+        return;
+    if (correct_allow(g, wanted))
+        return;
+    for (const auto& p : g.app->policies) {
+        if (p.decides == decision::bypass)
+            tell(resource, "Bound", status::true_, reason::bypassed,
+                 shown(p, *g.app) + " lets people in without Access; reported, never changed", weight::told);
+    }
+    g.own = find_own(g, wanted);
+    std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
+                                   "app:" + g.binding->account + "/" + g.app->id};
+    if (g.own == nullptr) {
+        int highest = 0;
+        for (const auto& p : g.app->policies)
+            highest = std::max(highest, p.precedence);
+        offer({resource, "policy \"" + g.binding->policy_name + "\" on " + printable(g.app->name),
+               std::string{reason::policy_missing}, "nothing there admits the token", std::move(locks),
+               steps::create_policy{g.binding->account, g.app->id, g.binding->policy_name, wanted, highest + 1}},
+              g.observing);
+        return;
+    }
+    const auto& own = *g.own;
+    if (own.decides != decision::non_identity) {
+        tell(resource, "Bound", status::false_, reason::policy_changed,
+             shown(own, *g.app) + " was ours and now has another decision; a block may be somebody's answer to an "
+                                  "incident, so it is left alone: set it back to Service Auth, or delete it",
+             weight::blocked);
+        g.stuck = true;
+        g.own = nullptr;
+        return;
+    }
+    steps::edit_policy edit{g.binding->account,
+                            g.app->id,
+                            own.id,
+                            own.reusable,
+                            own.version,
+                            false,
+                            {},
+                            {},
+                            used_by(g.binding->account, own.id)};
+    for (const auto& id : wanted) {
+        auto n = occurrences(own, id);
+        if (n > 1)
+            edit.remove.push_back(id);
+        if (n != 1)
+            edit.add.push_back(id);
+    }
+    auto why = edit.remove.empty() ? reason::member_missing : reason::member_doubled;
+    auto put = put_by_us(g);
+    std::vector<std::string> foreign;
+    bool orphans = false;
+    for (const auto& r : own.include) {
+        bool is_wanted = r.is == rule::kind::service_token && std::binary_search(wanted.begin(), wanted.end(), r.id);
+        if (is_wanted)
+            continue;
+        if (r.is == rule::kind::service_token && put.contains(r.id)) {
+            orphans = true;
+            if (how_.prune)
+                edit.remove.push_back(r.id);
+        } else {
+            foreign.push_back(r.is == rule::kind::service_token ? "token " + r.id : printable(r.raw));
+        }
+    }
+    if (!edit.add.empty() || !edit.remove.empty()) {
+        if (edit.add.empty())
+            why = reason::member_orphaned;
+        if (own.reusable)
+            locks.push_back("policy:" + own.id);
+        offer({resource, shown(own, *g.app), std::string{why},
+               why == reason::member_missing    ? "a token of the binding is not in its policy"
+               : why == reason::member_orphaned ? "a token that we put there is not bound any more"
+                                                : "a token stands in it twice",
+               std::move(locks), std::move(edit)},
+              g.observing);
+        return;
+    }
+    for (const auto& p : g.app->policies) {
+        bool twin = &p != &own && !p.reusable && p.name == own.name && p.decides == own.decides &&
+                    static_cast<const rules&>(p) == static_cast<const rules&>(own);
+        if (!twin)
+            continue;
+        offer({resource, shown(p, *g.app), std::string{reason::duplicate_policy},
+               "the younger of two identical policies of our own: a lost reply", locks,
+               steps::delete_policy{g.binding->account, g.app->id, p.id, p.version}},
+              g.observing);
+        return;
+    }
+    if (!foreign.empty())
+        tell(resource, "Bound", status::true_, reason::foreign_members,
+             shown(own, *g.app) + " also admits what the specs do not name: " + join(foreign, ", "), weight::told);
+    else if (orphans)
+        tell(resource, "Bound", status::true_, reason::member_orphaned,
+             shown(own, *g.app) + " still admits a token that is not bound any more; apply --prune removes it",
+             weight::told);
+    if (!g.stuck)
+        tell(resource, "Bound", status::true_, reason::all_fine, "every application admits the tokens", weight::fine);
+}
+
+void judge::judge_grants() {
+    for (auto& g : grants_) {
+        g.observing = std::any_of(g.binding->tokens.begin(), g.binding->tokens.end(), [&](const auto& name) {
+            auto at = life_of_.find(name);
+            return at != life_of_.end() && lives_[at->second].observing;
+        });
+        if (g.app == nullptr)
+            continue;
+        auto ids = wanted_ids(*g.binding);
+        index_.at(&*world_.accounts.at(g.binding->account)).bound[g.app->id].insert(ids.begin(), ids.end());
+    }
+    for (auto& g : grants_)
+        judge_grant(g);
+}
+
+} // namespace postern::domain

@@ -1,0 +1,215 @@
+#include "domain/judge.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+namespace postern::domain {
+
+namespace {
+
+std::string_view reason_of(error_kind kind) {
+    switch (kind) {
+    case error_kind::spec:
+    case error_kind::credential:
+    case error_kind::refused:
+    case error_kind::bug:
+        return reason::refused;
+    case error_kind::conflict:
+    case error_kind::ambiguous:
+        return reason::conflict;
+    case error_kind::unavailable:
+    case error_kind::timeout:
+    case error_kind::throttled:
+    case error_kind::cancelled:
+        break;
+    }
+    return reason::unavailable;
+}
+
+// Waiting does not help against these.
+bool is_final(error_kind kind) {
+    return reason_of(kind) == reason::refused;
+}
+
+std::string_view type_for(const step& s) {
+    if (s.resource.starts_with("AccessBinding/"))
+        return "Bound";
+    if (s.resource.starts_with("HerokuBinding/"))
+        return "Delivered";
+    if (std::holds_alternative<steps::prove>(s.what))
+        return "Verified";
+    return s.resource.starts_with("ServiceToken/") ? "Provisioned" : "Ready";
+}
+
+template<class View>
+void tell_connection(judgement& out, const std::string& resource, const reading<View>* seen) {
+    if (seen == nullptr || (!*seen && !seen->failure))
+        return;
+    if (seen->failure) {
+        out.conditions.push_back({resource, "Ready", status::false_, std::string{reason_of(seen->failure->kind)},
+                                  seen->failure->message(), weight::failed});
+        return;
+    }
+    out.conditions.push_back(
+        {resource, "Ready", status::true_, std::string{reason::reachable}, "it answers and was read", weight::fine});
+}
+
+template<class Map>
+auto find_or_null(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
+    auto at = map.find(key);
+    return at == map.end() ? nullptr : &at->second;
+}
+
+} // namespace
+
+std::string policy_lock(const std::string& binding, const std::string& app) {
+    return "policy:" + binding + "/" + app;
+}
+
+judge::judge(const desired& wanted, const observed& world, const settings& how, instant now,
+             const std::set<std::string>& busy)
+    : wanted_(wanted), world_(world), how_(how), now_(now), busy_(busy) {
+    for (const auto& [name, view] : world.accounts) {
+        if (!view)
+            continue;
+        auto& index = index_[&*view];
+        for (const auto& token : view->tokens) {
+            index.by_id.emplace(token.id, &token);
+            index.by_client.emplace(token.client_id, &token);
+            ++index.names[token.name];
+        }
+        for (const auto& app : view->applications) {
+            for (const auto& policy : app.policies) {
+                if (policy.reusable)
+                    index.users[policy.id].push_back(&app);
+            }
+        }
+    }
+    for (const auto& [name, vault] : world.vaults) {
+        if (!vault || !vault->state)
+            continue;
+        for (const auto& [token, r] : vault->state->records) {
+            for (const auto& note : r.policies)
+                put_[{note.binding, note.application}].insert(note.put.begin(), note.put.end());
+        }
+    }
+}
+
+judgement judge::run() {
+    connections();
+    find_grants();
+    for (const auto& token : wanted_.tokens)
+        lives_.push_back(find(token));
+    for (std::size_t i = 0; i < lives_.size(); ++i)
+        life_of_.emplace(lives_[i].spec->name, i);
+    for (std::size_t i = 0; i < grants_.size(); ++i) {
+        for (const auto& token : grants_[i].binding->tokens) {
+            if (auto at = life_of_.find(token); at != life_of_.end())
+                lives_[at->second].grants.push_back(i);
+        }
+    }
+    for (const auto& b : wanted_.heroku_bindings) {
+        if (auto at = life_of_.find(b.token); at != life_of_.end())
+            lives_[at->second].consumers.push_back(&b);
+    }
+    for (auto& l : lives_) {
+        if (!l.unready) {
+            find_current(l);
+            find_pending(l);
+        }
+    }
+    judge_grants();
+    for (auto& l : lives_)
+        advance(l);
+    left_git();
+    guard_mass_changes();
+
+    for (auto& [resource, what] : drift_)
+        tell(resource, "Ready", status::false_, reason::observed_drift,
+             "observed only; would be done: " + join(what, "; "), weight::told);
+    auto& all = out_.conditions;
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.resource, a.type, b.heft, a.reason, a.message) <
+               std::tie(b.resource, b.type, a.heft, b.reason, b.message);
+    });
+    // One condition per resource and type: the one that asks for most.
+    all.erase(std::unique(all.begin(), all.end(),
+                          [](const auto& a, const auto& b) { return a.resource == b.resource && a.type == b.type; }),
+              all.end());
+    return std::move(out_);
+}
+
+void judge::connections() {
+    for (const auto& a : wanted_.cloudflare)
+        tell_connection(out_, "CloudflareAccount/" + a.name, find_or_null(world_.accounts, a.name));
+    for (const auto& v : wanted_.vaults) {
+        const auto* view = find_or_null(world_.vaults, v.name);
+        tell_connection(out_, "InfisicalVault/" + v.name, view);
+        if (view != nullptr && *view)
+            tell_connection(out_, "InfisicalVault/" + v.name, &(*view)->state);
+    }
+    for (const auto& h : wanted_.heroku)
+        tell_connection(out_, "HerokuAccount/" + h.name, find_or_null(world_.heroku, h.name));
+}
+
+void judge::tell(std::string resource, std::string_view type, status is, std::string_view why, std::string message,
+                 weight heft) {
+    out_.conditions.push_back({std::move(resource), std::string{type}, is, std::string{why}, std::move(message), heft});
+}
+
+void judge::wake_at(instant at) {
+    if (!out_.wake || at < *out_.wake)
+        out_.wake = at;
+}
+
+void judge::offer(step s, bool observing) {
+    if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
+        if (is_final(t->why.kind) || t->count >= how_.max_failures) {
+            tell(s.resource, type_for(s), status::false_, reason_of(t->why.kind), t->why.message(),
+                 is_final(t->why.kind) ? weight::blocked : weight::failed);
+            return;
+        }
+        if (now_ < t->again) {
+            wake_at(t->again);
+            tell(s.resource, type_for(s), status::unknown, reason::retrying,
+                 t->why.message() + "; tried again at " + format_instant(t->again), weight::waiting);
+            return;
+        }
+    }
+    if ((observing || how_.observe) && writes(s)) {
+        drift_[s.resource].push_back(word(s) + " " + s.target + " (" + s.reason + ")");
+        return;
+    }
+    bool free = std::none_of(s.locks.begin(), s.locks.end(),
+                             [&](const auto& lock) { return busy_.contains(lock) || claimed_.contains(lock); });
+    if (!free)
+        return;
+    claimed_.insert(s.locks.begin(), s.locks.end());
+    out_.steps.push_back(std::move(s));
+}
+
+void judge::guard_mass_changes() {
+    auto total = lives_.size();
+    for (const auto& [name, vault] : world_.vaults) {
+        if (vault && vault->state)
+            total = std::max(total, vault->state->records.size());
+    }
+    if (total < 10 || overwriting_.size() * 100 <= static_cast<std::size_t>(how_.max_changes) * total)
+        return;
+    std::erase_if(out_.steps, [&](const step& s) { return overwriting_.contains(s.resource) && writes(s); });
+    for (const auto& resource : overwriting_)
+        tell(resource, "Ready", status::false_, reason::mass_change,
+             "this pass would delete or overwrite objects of " + std::to_string(overwriting_.size()) + " of " +
+                 std::to_string(total) + " tokens, more than " + std::to_string(how_.max_changes) +
+                 " %: nothing of them is done; look at the plan and raise --max-changes if it is meant",
+             weight::blocked);
+}
+
+judgement next(const desired& wanted, const observed& world, const settings& how, instant now,
+               const std::set<std::string>& busy) {
+    return judge{wanted, world, how, now, busy}.run();
+}
+
+} // namespace postern::domain

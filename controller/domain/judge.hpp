@@ -1,0 +1,158 @@
+#pragma once
+
+#include "domain/application.hpp"
+#include "domain/next.hpp"
+#include "domain/reason.hpp"
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+// The working state of one call of next(): what the documents mean in the world as it was seen, and what has been
+// decided so far. Private to the domain; next() is its only user. Each part of the judgement has a file of its own:
+// life.cpp (a token's credential), grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
+namespace postern::domain {
+
+// Policies of one binding on one application.
+struct grant {
+    const access_binding* binding = nullptr;
+    const live_application* app = nullptr; // null: `trouble` says why
+    std::optional<problem> trouble;        // the application or its hosts cannot be used
+    std::vector<site> where;               // where a credential is proved
+    const live_policy* own = nullptr;      // the binding's policy, if there is one that can do the work
+    bool observing = false;
+    bool stuck = false; // its policy needs a person
+};
+
+// One service token: its document, what the vault and Cloudflare say of it, and which credentials it has.
+struct life {
+    const service_token* spec = nullptr;
+    const account_view* account = nullptr;
+    const vault_view* vault = nullptr;
+    const state_view* state = nullptr;
+    const folder_view* folder = nullptr;
+    const record* rec = nullptr;
+    const std::map<std::string, vault_value>* held = nullptr; // by nonce; never null once ready
+    const vault_value* shown = nullptr;                       // what the consumers' key holds
+
+    std::optional<problem> unready; // nothing can be decided
+    weight heft = weight::told;     // of `unready`
+    bool waiting = false;           // a look was offered: decide nothing in this call
+
+    std::optional<credential> current; // in force, or found in the world and to be adopted
+    bool gone = false;                 // the record's current token was proved to be gone
+    std::optional<credential> pending; // made and held, not promoted
+    std::vector<std::size_t> grants;   // indices into judge::grants
+    std::vector<const heroku_binding*> consumers;
+    bool observing = false;
+    bool overwrites = false; // a living object of somebody's would be overwritten or deleted
+
+    std::string resource() const { return "ServiceToken/" + spec->name; }
+};
+
+class judge {
+public:
+    judge(const desired& wanted, const observed& world, const settings& how, instant now,
+          const std::set<std::string>& busy);
+
+    judgement run();
+
+private:
+    enum class answer { yes, not_yet, no };
+
+    // ---- shared (judge.cpp)
+    void connections();
+    // Takes the step into the judgement unless something it needs is busy, it has failed too often, or it must wait.
+    void offer(step s, bool observing = false);
+    void tell(std::string resource, std::string_view type, status is, std::string_view why, std::string message,
+              weight heft);
+    void wake_at(instant at);
+    void guard_mass_changes();
+
+    // ---- life.cpp
+    life find(const service_token& spec);
+    void find_current(life& l);
+    void find_pending(life& l);
+    void advance(life& l);
+    void adopt(life& l);
+    void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {});
+    void carry_pending(life& l);
+    void maintain(life& l);
+    bool keep_vault(life& l);
+    // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.
+    answer prove(life& l, const std::string& fingerprint, std::string_view why, bool only_owed = false);
+    bool may_issue(life& l, std::string_view why);
+    bool authorized(const life& l) const;
+    bool is_dead(const life& l, const std::string& fingerprint) const;
+    std::optional<std::string> emergency_fix(life& l);
+    record base_record(const life& l) const;
+    record settled_record(const life& l) const;
+    void write_record(life& l, record value, std::string stage, std::string_view why, std::string words);
+    void hold(life& l, const credential& c, std::string_view why, std::string words);
+    void schedule(const life& l);
+    std::string new_nonce(const life& l) const;
+    bool available(const life& l, const std::string& fingerprint) const;
+    const live_token* token_by_id(const account_view& a, const std::string& id) const;
+    const live_token* token_by_client(const account_view& a, const std::string& client_id) const;
+
+    // ---- grant.cpp
+    void find_grants();
+    void judge_grants();
+    void judge_grant(grant& g);
+    std::vector<std::string> wanted_ids(const access_binding& b) const;
+    bool correct_allow(grant& g, const std::vector<std::string>& wanted);
+    const live_policy* find_own(const grant& g, const std::vector<std::string>& wanted);
+    bool bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const;
+    int used_by(const std::string& account, const std::string& policy) const;
+    std::set<std::string> put_by_us(const grant& g) const;
+
+    // ---- delivery.cpp
+    // Yes once every bound app that can be served holds `fingerprint`.
+    answer deliver(life& l);
+    const app_value* value_at(const heroku_binding& b, const std::string& app) const;
+    const reading<app_view>* view_of(const heroku_binding& b, const std::string& app) const;
+    bool apps_readable(life& l);
+    bool look_before_promote(life& l, record& r, const std::string& fingerprint);
+
+    // ---- leaving.cpp
+    void left_git();
+    void leave(const std::string& vault, const state_view& state, const std::string& token, const record& r);
+
+    const desired& wanted_;
+    const observed& world_;
+    const settings& how_;
+    instant now_;
+    const std::set<std::string>& busy_;
+
+    struct account_index {
+        std::unordered_map<std::string, const live_token*> by_id;
+        std::unordered_map<std::string, const live_token*> by_client;
+        std::unordered_map<std::string, int> names;
+        // Reusable policies: which applications use them.
+        std::unordered_map<std::string, std::vector<const live_application*>> users;
+        // Token ids that the specs bind to an application.
+        std::unordered_map<std::string, std::set<std::string>> bound;
+    };
+    std::map<const account_view*, account_index> index_;
+    // What the records say we put into the policy of a binding on an application.
+    std::map<std::pair<std::string, std::string>, std::set<std::string>> put_;
+    std::vector<life> lives_;
+    std::unordered_map<std::string, std::size_t> life_of_; // token name → index
+    std::vector<grant> grants_;
+
+    judgement out_;
+    std::set<std::string> claimed_;                         // locks of what was offered in this call
+    std::map<std::string, std::vector<std::string>> drift_; // observed resources → what would be done
+    std::set<std::string> overwriting_;                     // resources that overwrite or delete
+};
+
+// Whether the text asks for `key`: "I authorize KEY", or "I authorize KEY again YYYY-MM-DD".
+bool authorizes(const std::string& text, const std::string& key);
+
+std::string policy_lock(const std::string& binding, const std::string& app);
+
+} // namespace postern::domain

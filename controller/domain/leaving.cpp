@@ -1,0 +1,156 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+
+// Documents that left git. Only the source that the record names may act on them, only when it is asked to, and only in
+// this order: what consumers hold, what admits the token, the token, what is kept of it.
+namespace postern::domain {
+
+namespace {
+
+bool is_ours_id(const std::vector<const credential*>& credentials, const std::string& id) {
+    return std::any_of(credentials.begin(), credentials.end(), [&](const auto* c) { return c->token_id == id; });
+}
+
+} // namespace
+
+void judge::left_git() {
+    for (const auto& vault : wanted_.vaults) {
+        auto at = world_.vaults.find(vault.name);
+        if (at == world_.vaults.end() || !at->second || !at->second->state)
+            continue;
+        for (const auto& [token, r] : at->second->state->records) {
+            if (!life_of_.contains(token) && r.source == wanted_.source)
+                leave(vault.name, *at->second->state, token, r);
+        }
+    }
+}
+
+void judge::leave(const std::string& vault, const state_view& state, const std::string& token, const record& r) {
+    const auto resource = "ServiceToken/" + token;
+    auto block = [&](std::string_view why, std::string message, weight heft = weight::blocked) {
+        tell(resource, "Ready", status::unknown, why, std::move(message), heft);
+    };
+    if (r.deletion == deletion_policy::retain)
+        return block(
+            reason::left_git,
+            "its document left git; by its deletionPolicy everything stays as it is, and is not renewed any more",
+            weight::told);
+    if (!how_.prune)
+        return block(reason::left_git, "its document left git; apply --prune deletes it", weight::told);
+    for (const auto& other : wanted_.tokens) {
+        if (other.vault == vault && other.path == r.path && other.key == r.key)
+            return block(reason::claimed_elsewhere,
+                         "ServiceToken " + other.name + " now claims " + r.key + " in " + r.path);
+    }
+    auto account = world_.accounts.find(r.account);
+    const auto& view = *world_.vaults.at(vault);
+    auto folder = view.folders.find(r.path);
+    if (account == world_.accounts.end() || !account->second || folder == view.folders.end() || !folder->second)
+        return block(reason::unreadable, "its account or its folder could not be read", weight::failed);
+    std::vector<const credential*> credentials;
+    for (const auto* c : {&r.current, &r.previous}) {
+        if (*c)
+            credentials.push_back(&**c);
+    }
+    for (const auto& l : lives_) {
+        for (const auto* c : credentials) {
+            if (l.current && l.current->token_id == c->token_id)
+                return block(reason::claimed_elsewhere, "ServiceToken " + l.spec->name + " now uses its token");
+        }
+    }
+    auto is_ours = [&](const std::string& fingerprint) {
+        return !fingerprint.empty() && std::any_of(credentials.begin(), credentials.end(),
+                                                   [&](const auto* c) { return c->fingerprint == fingerprint; });
+    };
+    overwriting_.insert(resource);
+    auto go = [&](std::string target, std::string words, std::vector<std::string> locks, action what) {
+        offer({resource, std::move(target), std::string{reason::left_git}, std::move(words), std::move(locks),
+               std::move(what)});
+    };
+
+    // 1. What consumers hold. An app that another document serves with this value keeps it.
+    for (const auto& d : r.deliveries) {
+        auto heroku = world_.heroku.find(d.account);
+        if (heroku == world_.heroku.end() || !heroku->second)
+            return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
+        auto app = heroku->second->apps.find(d.app);
+        if (app == heroku->second->apps.end() || !app->second) {
+            bool gone = app != heroku->second->apps.end() && app->second.failure && app->second.failure->status == 404;
+            if (gone)
+                continue;
+            return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
+        }
+        for (const auto& [name, value] : app->second->values) {
+            if (!is_ours(value.fingerprint))
+                continue;
+            if (name != "left/" + token)
+                return block(reason::still_held, "HerokuBinding " + name + " still serves its credential to " + d.app);
+            bool combined = d.vars.size() == 1;
+            return go(join(d.vars, ", ") + " on app " + d.app, "what was delivered is taken back",
+                      {"deliver:left/" + token + "/" + d.app, "heroku:" + d.account + "/" + d.app},
+                      steps::deliver{d.account,
+                                     name,
+                                     d.app,
+                                     combined ? d.vars[0] : std::string{},
+                                     combined ? std::string{} : d.vars[0],
+                                     combined ? std::string{} : d.vars[1],
+                                     {},
+                                     {},
+                                     value.fingerprint});
+        }
+    }
+    if (auto at = folder->second->values.find(r.key);
+        at != folder->second->values.end() && is_ours(at->second.fingerprint))
+        return go(r.key + " in " + r.path, "the credential goes", {"key:" + vault + r.path + "/" + r.key},
+                  steps::delete_key{vault, r.path, r.key, at->second.fingerprint});
+
+    // 2. What admits the token.
+    for (const auto& note : r.policies) {
+        for (const auto& app : account->second->applications) {
+            if (app.id != note.application)
+                continue;
+            for (const auto& p : app.policies) {
+                if (p.id != note.policy)
+                    continue;
+                std::vector<std::string> members;
+                for (const auto& rule : p.include) {
+                    if (rule.is == rule::kind::service_token && is_ours_id(credentials, rule.id))
+                        members.push_back(rule.id);
+                }
+                if (members.empty())
+                    continue;
+                std::vector<std::string> locks{policy_lock("left/" + token, app.id), "app:" + r.account + "/" + app.id};
+                if (members.size() == p.include.size() && !p.reusable)
+                    return go("policy \"" + printable(p.name) + "\" on " + printable(app.name), "it admits nobody else",
+                              std::move(locks), steps::delete_policy{r.account, app.id, p.id, p.version});
+                if (members.size() < p.include.size())
+                    return go(
+                        "policy \"" + printable(p.name) + "\" on " + printable(app.name),
+                        "the token is taken out of it", std::move(locks),
+                        steps::edit_policy{r.account, app.id, p.id, p.reusable, p.version, false, {}, members, 1});
+                return block(reason::still_held, "reusable policy \"" + printable(p.name) +
+                                                     "\" admits nobody but this token: detach and delete it");
+            }
+        }
+    }
+
+    // 3. The token, 4. what is kept of it.
+    for (const auto& live : account->second->tokens) {
+        if (is_ours_id(credentials, live.id))
+            return go("service token " + live.id + " \"" + printable(live.name) + "\"", "the token goes",
+                      {"token:" + token}, steps::delete_token{r.account, live.id});
+    }
+    auto declared =
+        std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(), [&](const auto& v) { return v.name == vault; });
+    if (auto held = state.held.find(token); held != state.held.end()) {
+        for (const auto& [nonce, value] : held->second)
+            return go(token + "." + nonce + " in " + declared->state_path, "its token is gone", {"hold:" + token},
+                      steps::delete_key{vault, declared->state_path, token + "." + nonce, value.fingerprint});
+    }
+    go("record in " + declared->state_path, "nothing is left of it", {"record:" + token},
+       steps::delete_key{vault, declared->state_path, token, {}});
+}
+
+} // namespace postern::domain

@@ -1,0 +1,67 @@
+#include "domain/step.hpp"
+
+namespace postern::domain {
+
+namespace {
+
+struct worder {
+    std::string operator()(const steps::initialise&) const { return "initialise"; }
+    std::string operator()(const steps::write_record& s) const { return s.stage; }
+    std::string operator()(const steps::mint&) const { return "mint"; }
+    std::string operator()(const steps::hold&) const { return "hold"; }
+    std::string operator()(const steps::create_policy&) const { return "bind"; }
+    std::string operator()(const steps::edit_policy& s) const {
+        return s.make_non_identity ? "correct" : s.add.empty() ? "unbind" : "bind";
+    }
+    std::string operator()(const steps::delete_policy&) const { return "delete-policy"; }
+    std::string operator()(const steps::prove&) const { return "prove"; }
+    std::string operator()(const steps::write_credential& s) const { return s.before.empty() ? "promote" : "repair"; }
+    std::string operator()(const steps::update_token& s) const {
+        return s.enabled ? "enable" : s.duration ? "renew" : "rename";
+    }
+    std::string operator()(const steps::delete_token&) const { return "delete-token"; }
+    std::string operator()(const steps::look_token&) const { return "look"; }
+    std::string operator()(const steps::look_releases&) const { return "look"; }
+    std::string operator()(const steps::deliver& s) const { return s.fingerprint.empty() ? "withdraw" : "deliver"; }
+    std::string operator()(const steps::await_release&) const { return "await-release"; }
+    std::string operator()(const steps::delete_key&) const { return "delete-key"; }
+};
+
+struct marker {
+    change operator()(const steps::initialise&) const { return change::create; }
+    change operator()(const steps::write_record& s) const { return s.exists ? change::change : change::create; }
+    change operator()(const steps::mint&) const { return change::create; }
+    change operator()(const steps::hold&) const { return change::create; }
+    change operator()(const steps::create_policy&) const { return change::create; }
+    change operator()(const steps::edit_policy&) const { return change::change; }
+    change operator()(const steps::delete_policy&) const { return change::delete_; }
+    change operator()(const steps::prove&) const { return change::look; }
+    change operator()(const steps::write_credential& s) const {
+        return s.before.empty() ? change::create : change::change;
+    }
+    change operator()(const steps::update_token&) const { return change::change; }
+    change operator()(const steps::delete_token&) const { return change::delete_; }
+    change operator()(const steps::look_token&) const { return change::look; }
+    change operator()(const steps::look_releases&) const { return change::look; }
+    change operator()(const steps::deliver& s) const {
+        return s.fingerprint.empty() ? change::delete_ : s.before.empty() ? change::create : change::change;
+    }
+    change operator()(const steps::await_release&) const { return change::look; }
+    change operator()(const steps::delete_key&) const { return change::delete_; }
+};
+
+} // namespace
+
+std::string word(const step& s) {
+    return std::visit(worder{}, s.what);
+}
+
+change kind_of(const step& s) {
+    return std::visit(marker{}, s.what);
+}
+
+bool writes(const step& s) {
+    return kind_of(s) != change::look;
+}
+
+} // namespace postern::domain
