@@ -40,7 +40,7 @@ public:
     ~infisical();
     infisical(infisical&&) noexcept;
 
-    // Keys that were read again: used at the next login.
+    // Keys that were read again: used at the next login; a token, from the next call on.
     void use(login with);
 
     struct entry {
@@ -61,7 +61,8 @@ public:
 
     enum class written { stored, awaiting_approval };
     // `conflict` where the key exists.
-    boost::asio::awaitable<result<written>> create(std::string path, std::string key, secret value, std::string comment);
+    boost::asio::awaitable<result<written>> create(std::string path, std::string key, secret value,
+                                                   std::string comment);
     // A new version each time: compare first. `conflict` where the key is missing.
     boost::asio::awaitable<result<written>> update(std::string path, std::string key, secret value);
     // A key that is gone already counts as deleted.
@@ -75,7 +76,8 @@ private:
     std::unique_ptr<session> session_;
 };
 
-// The value as the server will store it: it trims both ends, but for one newline at the end.
-std::string_view as_stored(std::string_view value);
+// The value as the server will store it: white space is trimmed at both ends, and where the last character was a
+// newline, one newline is kept.
+secret as_stored(std::string_view value);
 
 } // namespace postern::provider
