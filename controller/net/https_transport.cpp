@@ -128,9 +128,25 @@ struct lane {
 
 // What the exchanges of one transport share.
 struct shared_state {
+    shared_state(asio::any_io_executor e, https_settings s, lookup resolve)
+        : executor(std::move(e)), settings(std::move(s)), names(std::move(resolve)) {
+        auto anchors = trust(settings.ca_file);
+        if (anchors)
+            tls = *anchors;
+        else
+            unusable = anchors.error();
+        if (!settings.https_proxy)
+            return;
+        auto parsed = parse_proxy(*settings.https_proxy);
+        if (parsed)
+            through = std::move(*parsed);
+        else
+            unusable = parsed.error();
+    }
+
     asio::any_io_executor executor;
     https_settings settings;
-    result<void> usable;
+    std::optional<error> unusable;
     std::shared_ptr<ssl::context> tls;
     std::optional<proxy> through;
     name_cache names;
@@ -326,11 +342,13 @@ error exchange::failure(error_code ec) const {
         return fail(error_kind::unavailable,
                     "the answer is larger than " + std::to_string(request_.body_limit) + " bytes");
     if (ec.category() == make_error_code(http::error::bad_version).category())
-        return fail(error_kind::unavailable, "malformed HTTP in the answer (" + ec.message() + ")");
+        return fail(error_kind::unavailable, "malformed HTTP from " + peer_ + " (" + ec.message() + ")");
     return fail(error_kind::unavailable, ec.message() + during + " (" + peer_ + ")");
 }
 
 error exchange::judge(error e, bool cancelled) const {
+    if (!e.where.empty())
+        e.what = e.where + ": " + e.what;
     e.where = request_.what;
     if (cancelled) {
         e.kind = error_kind::cancelled;
@@ -360,8 +378,8 @@ result<void> exchange::find_route() {
 }
 
 asio::awaitable<result<response>> exchange::run() {
-    if (!shared_->usable)
-        co_return shared_->usable.error();
+    if (shared_->unusable)
+        co_return *shared_->unusable;
     if (auto fit = find_route(); !fit)
         co_return fit.error();
     auto& lane = shared_->lane_of(route_.key());
@@ -565,34 +583,15 @@ void read_proxy_environment(https_settings& settings,
 }
 
 result<void> check(const https_settings& settings) {
-    if (auto anchors = trust(settings.ca_file); !anchors)
-        return anchors.error();
-    if (settings.https_proxy) {
-        if (auto through = parse_proxy(*settings.https_proxy); !through)
-            return through.error();
-    }
-    return {};
+    shared_state tried{{}, settings, {}};
+    return tried.unusable ? result<void>{*tried.unusable} : result<void>{};
 }
 
 std::unique_ptr<transport> make_https_transport(asio::any_io_executor executor, https_settings settings) {
-    auto usable = check(settings);
-    auto resolve = settings.resolve ? settings.resolve : system_lookup(executor);
     if (settings.user_agent.empty())
         settings.user_agent = "postern/" POSTERN_VERSION;
-    std::shared_ptr<ssl::context> tls;
-    std::optional<proxy> through;
-    if (usable) {
-        tls = trust(settings.ca_file).value();
-        if (settings.https_proxy)
-            through = parse_proxy(*settings.https_proxy).value();
-    }
-    auto shared = std::make_shared<shared_state>(shared_state{std::move(executor),
-                                                              std::move(settings),
-                                                              usable,
-                                                              std::move(tls),
-                                                              std::move(through),
-                                                              name_cache{std::move(resolve)},
-                                                              {}});
+    auto resolve = settings.resolve ? settings.resolve : system_lookup(executor);
+    auto shared = std::make_shared<shared_state>(std::move(executor), std::move(settings), std::move(resolve));
     return std::make_unique<https_transport>(std::move(shared));
 }
 

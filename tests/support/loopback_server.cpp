@@ -208,17 +208,21 @@ void loopback_server::stop() {
     state_->acceptor.close(not_important);
 }
 
+namespace {
+
+asio::awaitable<void> answer_all(std::shared_ptr<peer> client, std::string text) {
+    for (;;) {
+        auto asked = co_await client->read_request();
+        if (asked.empty())
+            co_return;
+        co_await client->write(text);
+    }
+}
+
+} // namespace
+
 script always(std::string text) {
-    return [text](std::shared_ptr<peer> client) -> asio::awaitable<void> {
-        // A coroutine's captures live in the lambda, which the server may drop: the frame needs its own.
-        auto reply = text;
-        for (;;) {
-            auto asked = co_await client->read_request();
-            if (asked.empty())
-                co_return;
-            co_await client->write(reply);
-        }
-    };
+    return [text](std::shared_ptr<peer> client) { return answer_all(std::move(client), text); };
 }
 
 std::string answer(int status, std::string_view body, std::string_view more_headers) {

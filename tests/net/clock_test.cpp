@@ -1,0 +1,70 @@
+#include "net/clock.hpp"
+#include "support/harness.hpp"
+#include "support/settable_clock.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <doctest/doctest.h>
+
+#include <vector>
+
+using namespace postern;
+using namespace postern::testing;
+using namespace std::chrono_literals;
+namespace asio = boost::asio;
+
+namespace {
+
+asio::awaitable<void> sleep_and_note(net::clock* time, instant until, std::vector<int>* woken, int me) {
+    co_await time->sleep_until(until);
+    woken->push_back(me);
+}
+
+} // namespace
+
+TEST_CASE("the system's clock sleeps until then, not at all in the past, and wakes when cancelled") {
+    asio::io_context io{1};
+    net::system_clock time;
+    auto until = time.now() + 30ms;
+    run(io, time.sleep_until(until));
+    CHECK(time.now() >= until);
+    run(io, time.sleep_until(instant::min()));
+
+    asio::cancellation_signal stop;
+    bool ended = false;
+    auto end = [&](std::exception_ptr thrown) { ended = thrown == nullptr; };
+    auto job = time.sleep_until(instant::max());
+    asio::co_spawn(io, std::move(job), asio::bind_cancellation_slot(stop.slot(), end));
+    io.restart();
+    io.poll();
+    CHECK(!ended);
+    stop.emit(asio::cancellation_type::terminal);
+    io.restart();
+    io.run();
+    CHECK(ended);
+}
+
+TEST_CASE("sleepers wake when time has come to them, in order") {
+    asio::io_context io{1};
+    settable_clock time;
+    std::vector<int> woken;
+    auto start = time.now();
+    for (int i : {3, 1, 2}) {
+        auto job = sleep_and_note(&time, start + i * 1h, &woken, i);
+        asio::co_spawn(io, std::move(job), [](const std::exception_ptr&) {});
+    }
+    io.poll();
+    CHECK(time.sleepers() == 3);
+    CHECK(time.first_wake() == start + 1h);
+    time.advance(59min);
+    io.restart();
+    io.poll();
+    CHECK(woken.empty());
+    time.advance(1min);
+    io.restart();
+    io.poll();
+    CHECK(woken == std::vector<int>{1});
+    run_through_time(io, time);
+    CHECK(woken == std::vector<int>{1, 2, 3});
+    CHECK(time.now() == start + 3h);
+}
