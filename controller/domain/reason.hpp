@@ -3,7 +3,7 @@
 #include <string_view>
 
 // Why something is done, or why it is not: the vocabulary of steps and conditions. Append-only: dashboards, alerts and
-// runbooks name these words, and docs/reasons.md explains each.
+// runbooks name these words, and deploy/runbook.md says of each what it means and what to do.
 namespace postern::domain::reason {
 
 // why a credential is made, or a token touched
