@@ -16,13 +16,12 @@ namespace postern::net::json {
 
 namespace {
 
+// Boost.JSON gives keys back with another alignment than it took them with; new's own is enough for all it keeps.
 class wiping_memory final : public boost::json::memory_resource {
-    void* do_allocate(std::size_t size, std::size_t align) override {
-        return ::operator new(size, std::align_val_t{align});
-    }
-    void do_deallocate(void* p, std::size_t size, std::size_t align) override {
+    void* do_allocate(std::size_t size, std::size_t) override { return ::operator new(size); }
+    void do_deallocate(void* p, std::size_t size, std::size_t) override {
         OPENSSL_cleanse(p, size);
-        ::operator delete(p, size, std::align_val_t{align});
+        ::operator delete(p);
     }
     bool do_is_equal(const memory_resource& other) const noexcept override { return this == &other; }
 };
