@@ -39,7 +39,7 @@ result<secret> read_file(const std::string& secrets_dir, const std::string& path
     auto root = fs::canonical(secrets_dir, failed);
     if (failed)
         return wrong("--secrets-dir: " + failed.message());
-    auto real = fs::canonical(root / path, failed);
+    auto real = fs::canonical(path, failed);
     if (failed)
         return wrong(failed.message());
     if (!is_below(real, root))

@@ -1,0 +1,206 @@
+#include "run/pass.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace postern::run {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// next() looks at every document: with thousands of them it is not asked after each of many small steps.
+constexpr auto judge_at_least_every = std::chrono::milliseconds{50};
+constexpr int most_idle_readings = 5;
+
+// New intents come last: what was begun is finished first, well before anybody's deadline.
+bool begins_something(const domain::step& s) {
+    const auto* record = std::get_if<domain::steps::write_record>(&s.what);
+    return record != nullptr && record->stage == "intend";
+}
+
+bool passed(const domain::outcome& came) {
+    return came.proved && came.proved->last == domain::verdict::passed;
+}
+
+domain::outcome outcome_of(std::exception_ptr thrown) {
+    std::string what = "unknown exception";
+    try {
+        std::rethrow_exception(std::move(thrown));
+    } catch (const std::exception& e) {
+        what = e.what();
+    } catch (...) {
+    }
+    return failed({error_kind::bug, "execute", what, 0, {}, {}});
+}
+
+} // namespace
+
+pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
+           pass_settings settings, const asio::any_io_executor& executor)
+    : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
+      executor_(executor), hands_(around, world, halt, settings.wait), bell_(executor) {}
+
+asio::awaitable<pass_report> pass::run() {
+    last_change_ = around_.clock.now();
+    auto first = read_world();
+    co_await std::move(first);
+    for (;;) {
+        take_in();
+        if (should_judge())
+            judge();
+        start();
+        if (running_ > 0) {
+            auto ring = bell_.wait();
+            co_await std::move(ring);
+            continue;
+        }
+        if (halt_.asked()) {
+            report_.interrupted = true;
+            break;
+        }
+        if (report_.unsettled)
+            break;
+        if (world_.stale || (report_.last.refresh && !dirty_)) {
+            if (!may_read_again())
+                break;
+            auto again = read_world();
+            co_await std::move(again);
+            continue;
+        }
+        if (dirty_)
+            continue;
+        const auto wake = report_.last.wake;
+        if (settings_.looks_only || !wake || *wake > last_change_ + settings_.wait)
+            break;
+        watcher_.waiting(*wake, report_.last.conditions);
+        auto sleep = halt_.sleep_until(around_.clock, *wake);
+        co_await std::move(sleep);
+        dirty_ = true;
+    }
+    if (!ended_.empty() || report_.interrupted)
+        report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
+    co_return std::move(report_);
+}
+
+asio::awaitable<void> pass::read_world() {
+    watcher_.gathering();
+    queue_.clear();
+    auto reading = reader_.gather(std::move(world_));
+    world_ = co_await std::move(reading);
+    dirty_ = true;
+}
+
+bool pass::may_read_again() {
+    if (++idle_readings_ <= most_idle_readings)
+        return true;
+    report_.unsettled = error{error_kind::unavailable,
+                              "pass",
+                              "the world was read " + std::to_string(most_idle_readings) +
+                                  " times in a row without anything changing for the better",
+                              0,
+                              {},
+                              {}};
+    return false;
+}
+
+bool pass::should_judge() const {
+    if (!dirty_ || world_.stale || halt_.asked() || report_.unsettled)
+        return false;
+    const auto room = settings_.at_once - std::min(settings_.at_once, running_);
+    return queue_.size() <= room || std::chrono::steady_clock::now() - judged_ >= judge_at_least_every;
+}
+
+void pass::judge() {
+    report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now(), busy_);
+    queue_.clear();
+    for (const bool beginnings : {false, true}) {
+        for (const auto& s : report_.last.steps) {
+            if (begins_something(s) == beginnings && !(settings_.looks_only && domain::writes(s)))
+                queue_.push_back(s);
+        }
+    }
+    dirty_ = false;
+    judged_ = std::chrono::steady_clock::now();
+}
+
+bool pass::free(const domain::step& s) const {
+    return std::none_of(s.locks.begin(), s.locks.end(), [&](const auto& lock) { return busy_.contains(lock); });
+}
+
+void pass::start() {
+    if (world_.stale || halt_.asked() || report_.unsettled)
+        return;
+    for (auto at = queue_.begin(); at != queue_.end() && running_ < settings_.at_once;) {
+        if (!free(*at)) {
+            ++at;
+            continue;
+        }
+        auto s = std::move(*at);
+        at = queue_.erase(at);
+        if (++taken_ > most_steps()) {
+            report_.unsettled = error{error_kind::bug,
+                                      "pass",
+                                      "no fixed point within " + std::to_string(most_steps()) +
+                                          " steps; the last was " + domain::word(s) + " " + s.target,
+                                      0,
+                                      {},
+                                      {}};
+            return;
+        }
+        begin(std::move(s));
+    }
+}
+
+void pass::begin(domain::step s) {
+    watcher_.started(s);
+    busy_.insert(s.locks.begin(), s.locks.end());
+    ++running_;
+    auto ended = [this, s](std::exception_ptr thrown, domain::outcome came) {
+        --running_;
+        ended_.emplace_back(s, thrown ? outcome_of(std::move(thrown)) : std::move(came));
+        bell_.ring();
+    };
+    asio::co_spawn(executor_, hands_.execute(std::move(s)), std::move(ended));
+}
+
+void pass::take_in() {
+    for (auto& [s, came] : std::exchange(ended_, {}))
+        take_in(s, std::move(came));
+}
+
+void pass::take_in(const domain::step& s, domain::outcome came) {
+    for (const auto& lock : s.locks)
+        busy_.erase(lock);
+    dirty_ = true;
+    watcher_.finished(s, came);
+    if (came.failure)
+        report_.failures.emplace_back(s, *came.failure);
+    if (came.failure && came.failure->kind == error_kind::cancelled)
+        return;
+    if (came.failure && came.failure->kind == error_kind::credential && !keys_reread_) {
+        keys_reread_ = true;
+        world_.stale = true;
+        return;
+    }
+    if (!came.failure && (domain::writes(s) || passed(came))) {
+        last_change_ = around_.clock.now();
+        idle_readings_ = 0;
+        report_.changes += domain::writes(s) ? 1 : 0;
+    }
+    domain::effect(world_, s, came, around_.clock.now());
+}
+
+std::size_t pass::most_steps() const {
+    std::size_t objects = around_.wanted.tokens.size();
+    for (const auto& binding : around_.wanted.bindings)
+        objects += binding.applications.size() * std::max<std::size_t>(1, binding.tokens.size());
+    for (const auto& binding : around_.wanted.heroku_bindings)
+        objects += binding.apps.size();
+    return 200 + 60 * objects;
+}
+
+} // namespace postern::run

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "domain/next.hpp"
+#include "run/doorbell.hpp"
+#include "run/execute.hpp"
+#include "run/gather.hpp"
+#include "run/stop.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+// One pass: gather, judge, execute, take the outcome in, judge again, until nothing is left that can be done now and
+// waiting a while would not change that. Many steps are under way at a time; each judgement sees the outcomes so far. A
+// conflict or a lost reply leads back to gathering. Recovery after a crash is this same pass.
+namespace postern::run {
+
+// Who watches a pass. Called from the pass's own thread, between its awaits.
+class progress {
+public:
+    virtual ~progress() = default;
+    virtual void gathering() {}
+    virtual void started(const domain::step&) {}
+    virtual void finished(const domain::step&, const domain::outcome&) {}
+    // Nothing can be done before `until`; the conditions say what is waited for.
+    virtual void waiting(instant, const std::vector<domain::condition>&) {}
+};
+
+struct pass_settings {
+    domain::settings how;
+    duration wait = std::chrono::minutes{20}; // for propagation, since something last changed for the better
+    std::size_t at_once = 8;
+    bool looks_only = false; // take no step that writes
+};
+
+struct pass_report {
+    domain::judgement last;
+    std::size_t changes = 0; // steps that wrote, and came off
+    std::vector<std::pair<domain::step, error>> failures;
+    bool interrupted = false;
+    std::optional<error> unsettled; // no fixed point was found
+};
+
+class pass {
+public:
+    // All outlive this object. `world` brings what the process knows of itself, and has the world as last seen
+    // afterwards.
+    pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
+         pass_settings settings, const boost::asio::any_io_executor& executor);
+
+    // Once per object, which outlives the call. Returns early, with every step that was under way at its end, when
+    // somebody asks to stop.
+    boost::asio::awaitable<pass_report> run();
+
+private:
+    boost::asio::awaitable<void> read_world();
+    bool should_judge() const;
+    void judge();
+    void start();
+    void begin(domain::step s);
+    void take_in();
+    void take_in(const domain::step& s, domain::outcome came);
+    bool may_read_again();
+    std::size_t most_steps() const;
+    bool free(const domain::step& s) const;
+
+    surroundings around_;
+    gatherer& reader_;
+    domain::observed& world_;
+    stop& halt_;
+    progress& watcher_;
+    pass_settings settings_;
+    boost::asio::any_io_executor executor_;
+    executor hands_;
+    doorbell bell_;
+
+    std::deque<domain::step> queue_; // offered, not started
+    std::set<std::string> busy_;     // locks of what is under way
+    std::size_t running_ = 0;
+    std::vector<std::pair<domain::step, domain::outcome>> ended_;
+    bool dirty_ = true; // something happened since the last judgement
+    std::chrono::steady_clock::time_point judged_;
+    std::size_t taken_ = 0;
+    int idle_readings_ = 0;    // gathers since something last changed
+    bool keys_reread_ = false; // a refused key led to a new reading already
+    instant last_change_{};
+    pass_report report_;
+};
+
+} // namespace postern::run
