@@ -20,6 +20,12 @@ std::size_t end_of_character(std::string_view text, std::size_t from) {
     return end;
 }
 
+// Of one character, whether it shows as it is.
+bool is_visible(std::string_view character) {
+    const auto is_ascii = character.size() == 1 && character[0] >= ' ' && character[0] <= '~';
+    return is_ascii || printable(character) == character;
+}
+
 bool ends_line(std::string_view text, std::size_t at) {
     return text.substr(at).starts_with("\r\n");
 }
@@ -34,7 +40,7 @@ std::optional<bad_character> find_bad_character(std::string_view text) {
         if (character == "\n") {
             ++at.line;
             at.column = 0;
-        } else if (character != "\t" && !ends_line(text, i) && printable(character) != character) {
+        } else if (character != "\t" && !ends_line(text, i) && !is_visible(character)) {
             auto shown = printable(character);
             auto message = shown.starts_with("\\x") && static_cast<unsigned char>(character[0]) >= 0x80
                                ? "not valid UTF-8"

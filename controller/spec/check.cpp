@@ -83,17 +83,18 @@ bool same(const node& a, const node& b) {
 
 class checker {
 public:
-    checker(const document& doc, std::vector<problem>& problems) : doc_(doc), problems_(problems) {}
+    checker(document& doc, std::vector<problem>& problems) : doc_(doc), problems_(problems) {}
 
     // `secret`: nothing of the value, its keys included, may be quoted.
-    void check(const schema& rules, const node& value, const json_path& path, bool secret) {
+    void check(const schema& rules, node& value, const json_path& path, bool secret) {
         if (value.is == node::kind::broken)
             return;
         const auto* marked = rules.keyword("x-postern-secret");
         if (marked != nullptr && marked->as_bool()) {
             if (value.is != node::kind::mapping)
-                return report(path, "a secret is not written here, only where it is to be found: {env: NAME}, "
-                                    "{file: PATH} or {vault: {key: NAME}}");
+                return refuse(value, path,
+                              "a secret is not written here, only where it is to be found: {env: NAME}, "
+                              "{file: PATH} or {vault: {key: NAME}}");
             secret = true;
         }
         if (auto choices = rules.alternatives("anyOf"); !choices.empty())
@@ -116,39 +117,45 @@ private:
         problems_.push_back(doc_.problem_at(path, std::move(message), std::move(suggestion)));
     }
 
-    void report_type(const std::vector<std::string>& wanted, const node& value, const json_path& path) {
+    // Reports a value that nobody can make use of.
+    void refuse(node& value, const json_path& path, std::string message, std::string suggestion = {}) {
+        report(path, std::move(message), std::move(suggestion));
+        value.is = node::kind::broken;
+    }
+
+    void refuse_type(const std::vector<std::string>& wanted, node& value, const json_path& path) {
         std::vector<std::string> words;
         for (const auto& type : wanted)
             words.emplace_back(in_words(type));
         auto message = "must be " + enumerate(words, "or");
         if (value.is == node::kind::null)
-            return report(path, message + ", but is empty");
+            return refuse(value, path, message + ", but is empty");
         message += ", not " + std::string(in_words(type_of(value)));
         const auto is_plain = !value.scalar.empty() && value.is != node::kind::text;
         const auto takes_text = std::find(wanted.begin(), wanted.end(), "string") != wanted.end();
-        report(path, message + (is_plain && takes_text ? ": put it in quotes" : ""));
+        refuse(value, path, message + (is_plain && takes_text ? ": put it in quotes" : ""));
     }
 
-    bool check_type(const schema& rules, const node& value, const json_path& path) {
+    bool check_type(const schema& rules, node& value, const json_path& path) {
         const auto* wanted = rules.keyword("type");
         if (wanted == nullptr || view(*wanted) == type_of(value))
             return true;
-        report_type({std::string(view(*wanted))}, value, path);
+        refuse_type({std::string(view(*wanted))}, value, path);
         return false;
     }
 
     // Alternatives differ in type: the one that fits the value decides.
-    void check_any(const std::vector<schema>& choices, const node& value, const json_path& path, bool secret) {
+    void check_any(const std::vector<schema>& choices, node& value, const json_path& path, bool secret) {
         std::vector<std::string> types;
         for (const auto& choice : choices) {
             types.emplace_back(view(*choice.keyword("type")));
             if (types.back() == type_of(value))
                 return check(choice, value, path, secret);
         }
-        report_type(types, value, path);
+        refuse_type(types, value, path);
     }
 
-    void check_choice(const schema& rules, const node& value, const json_path& path, bool secret) {
+    void check_choice(const schema& rules, node& value, const json_path& path, bool secret) {
         auto choices = rules.texts("enum");
         if (const auto* only = rules.keyword("const"))
             choices.emplace_back(view(*only));
@@ -158,24 +165,24 @@ private:
         if (is_text && std::find(choices.begin(), choices.end(), value.scalar) != choices.end())
             return;
         auto message = "must be " + enumerate(choices, "or");
-        if (is_text && !secret && count_characters(value.scalar) <= 40)
-            return report(path, message + ", not \"" + value.scalar + "\"",
+        if (is_text && !secret && is_harmless(value.scalar))
+            return refuse(value, path, message + ", not \"" + value.scalar + "\"",
                           nearest(value.scalar, choices).value_or(""));
-        report(path, message);
+        refuse(value, path, message);
     }
 
-    void check_text(const schema& rules, const node& value, const json_path& path) {
+    void check_text(const schema& rules, node& value, const json_path& path) {
         const auto length = static_cast<std::int64_t>(count_characters(value.scalar));
         if (const auto* least = rules.keyword("minLength"); least != nullptr && length < least->as_int64())
-            return report(path, "must not be empty");
+            return refuse(value, path, "must not be empty");
         if (const auto* most = rules.keyword("maxLength"); most != nullptr && length > most->as_int64())
-            return report(path, "must not be longer than " + std::to_string(most->as_int64()) + " characters");
+            return refuse(value, path, "must not be longer than " + std::to_string(most->as_int64()) + " characters");
         const auto* pattern = rules.keyword("pattern");
         if (pattern != nullptr && !matches(view(*pattern), value.scalar))
-            report(path, std::string(view(*rules.keyword("patternErrorMessage"))));
+            refuse(value, path, std::string(view(*rules.keyword("patternErrorMessage"))));
     }
 
-    void check_number(const schema& rules, const node& value, const json_path& path) {
+    void check_number(const schema& rules, node& value, const json_path& path) {
         const auto* least = rules.keyword("minimum");
         const auto* most = rules.keyword("maximum");
         if (least == nullptr || most == nullptr)
@@ -184,11 +191,12 @@ private:
         const auto* end = value.scalar.data() + value.scalar.size();
         const auto [rest, failed] = std::from_chars(value.scalar.data(), end, number);
         if (failed != std::errc{} || rest != end || number < least->as_int64() || number > most->as_int64())
-            report(path, "must be a whole number from " + std::to_string(least->as_int64()) + " to " +
-                             std::to_string(most->as_int64()));
+            refuse(value, path,
+                   "must be a whole number from " + std::to_string(least->as_int64()) + " to " +
+                       std::to_string(most->as_int64()));
     }
 
-    void check_list(const schema& rules, const node& value, const json_path& path, bool secret) {
+    void check_list(const schema& rules, node& value, const json_path& path, bool secret) {
         if (const auto* least = rules.keyword("minItems");
             least != nullptr && static_cast<std::int64_t>(value.items.size()) < least->as_int64())
             report(path, "must not be empty");
@@ -199,47 +207,60 @@ private:
                                             [&](const node& other) { return same(other, value.items[i]); });
             const auto is_repeated = first - value.items.begin() < static_cast<std::ptrdiff_t>(i);
             if (unique != nullptr && unique->as_bool() && is_repeated)
-                report(path / i, "is in the list twice: first on line " + std::to_string(first->at.line));
+                refuse(value.items[i], path / i,
+                       "is in the list twice: first on line " + std::to_string(first->at.line));
             else if (items)
                 check(*items, value.items[i], path / i, secret);
         }
     }
 
-    void check_mapping(const schema& rules, const node& value, const json_path& path, bool secret) {
-        const auto suggested = check_fields(rules, value, path, secret);
+    void check_mapping(const schema& rules, node& value, const json_path& path, bool secret) {
+
+        const auto unknown = check_fields(rules, value, path, secret);
+        for (const auto& e : unknown) {
+            if (!e.key.empty() && value.find(e.key) == nullptr)
+                value.entries.push_back(e);
+        }
         for (const auto& name : rules.texts("required")) {
-            const auto is_misspelt = std::find(suggested.begin(), suggested.end(), name) != suggested.end();
-            if (value.find(name) == nullptr && !is_misspelt)
+            if (value.find(name) == nullptr)
                 report(path, "\"" + name + "\" is needed");
         }
-        if (suggested.empty())
+        if (unknown.empty())
             check_combination(rules, value, path);
     }
 
-    // Checks the fields that are there; returns the names that unknown ones were probably meant to be, or "" for
+    // Checks the fields that are there; returns, as broken, what the unknown ones were probably meant to be, under ""
     // those that resemble nothing.
-    std::vector<std::string> check_fields(const schema& rules, const node& value, const json_path& path, bool secret) {
-        std::vector<std::string> suggested;
+    std::vector<entry> check_fields(const schema& rules, node& value, const json_path& path, bool secret) {
+        std::vector<entry> unknown;
         const auto names = rules.property_names();
         const auto others = rules.part("additionalProperties");
-        for (const auto& e : value.entries) {
+        for (auto& e : value.entries) {
             if (auto known = rules.property(e.key)) {
                 check(*known, e.value, path / e.key, secret);
             } else if (others) {
                 check(*others, e.value, path / e.key, secret);
             } else if (secret) {
-                suggested.emplace_back();
+                unknown.push_back(broken("", e.at));
                 report(path, "unknown field, only " + enumerate(names, "and") + " are possible here");
             } else {
-                suggested.push_back(nearest(e.key, names).value_or(""));
-                report_unknown(e, path, suggested.back());
+                unknown.push_back(broken(nearest(e.key, names).value_or(""), e.at));
+                report_unknown(e, path, unknown.back().key);
             }
         }
-        return suggested;
+        return unknown;
+    }
+
+    static entry broken(std::string key, position at) {
+        entry e{std::move(key), at, {}};
+        e.value.is = node::kind::broken;
+        e.value.at = at;
+        return e;
     }
 
     void report_unknown(const entry& e, const json_path& path, const std::string& suggestion) {
-        auto p = doc_.problem_at(path / e.key, "unknown field \"" + e.key + "\"", suggestion);
+        const auto quoted = is_harmless(e.key) ? " \"" + e.key + "\"" : "";
+        auto p = doc_.problem_at(path, "unknown field" + quoted, suggestion);
         p.line = e.at.line;
         p.column = e.at.column;
         problems_.push_back(std::move(p));
@@ -267,13 +288,13 @@ private:
             report(path, enumerate(together, "and") + " exclude each other");
     }
 
-    const document& doc_;
+    document& doc_;
     std::vector<problem>& problems_;
 };
 
 } // namespace
 
-void check(const document& doc, const schema& rules, std::vector<problem>& problems) {
+void check(document& doc, const schema& rules, std::vector<problem>& problems) {
     checker(doc, problems).check(rules, doc.root, {}, false);
 }
 

@@ -18,11 +18,14 @@ class claims {
 public:
     explicit claims(std::vector<problem>& problems) : problems_(problems) {}
 
-    // `what` tells a thing from all others; `message` says what is wrong with claiming it again.
+    // Nothing is claimed where part of `what` was refused. `what` tells a thing from all others; `message` says what is
+    // wrong with claiming it again.
     void claim(std::vector<std::string> what, const document& doc, const json_path& path, const std::string& message) {
+        if (std::any_of(what.begin(), what.end(), [](const auto& part) { return part.empty(); }))
+            return;
         const auto [at, is_first] = owners_.emplace(std::move(what), &doc);
         if (!is_first)
-            problems_.push_back(doc.problem_at(path, message + ": first at " + at->second->place()));
+            doc.report(problems_, path, message + ": first at " + at->second->place());
     }
 
 private:
@@ -57,20 +60,20 @@ std::string heroku_in_the_world(const drafts& all, const std::string& name) {
 
 void find_token_conflicts(const drafts& all, claims& taken) {
     for (const auto& [doc, token] : all.tokens) {
+
         const auto account = account_in_the_world(all, token.account);
         taken.claim({"token", account, token.display_name}, *doc, spec_path / "displayName",
                     "two tokens of one account have this display name");
-        if (!token.path.empty())
-            taken.claim({"key", vault_in_the_world(all, token.vault), token.path, token.key}, *doc,
-                        spec_path / "credential" / "key", "two tokens store their credential under this key");
-        if (!token.adopt.empty())
-            taken.claim({"adopt", account, token.adopt}, *doc, spec_path / "adopt" / "tokenId",
-                        "two documents adopt this token");
+        taken.claim({"key", vault_in_the_world(all, token.vault), token.path, token.key}, *doc,
+                    spec_path / "credential" / "key", "two tokens store their credential under this key");
+        taken.claim({"adopt", account, token.adopt}, *doc, spec_path / "adopt" / "tokenId",
+                    "two documents adopt this token");
     }
 }
 
 void find_policy_conflicts(const drafts& all, claims& taken) {
     for (const auto& [doc, binding] : all.bindings) {
+
         for (std::size_t i = 0; i < binding.applications.size(); ++i) {
             const auto& application = binding.applications[i];
             taken.claim({"policy", account_in_the_world(all, binding.account), binding.policy_name,
@@ -84,11 +87,30 @@ void find_policy_conflicts(const drafts& all, claims& taken) {
 void find_config_var_conflicts(const drafts& all, claims& taken) {
     for (const auto& [doc, binding] : all.heroku_bindings) {
         for (std::size_t i = 0; i < binding.apps.size(); ++i) {
-            for (const auto& var : {binding.config_var, binding.client_id_var, binding.client_secret_var}) {
-                if (!var.empty())
-                    taken.claim({"var", heroku_in_the_world(all, binding.account), binding.apps[i], var}, *doc,
-                                spec_path / "apps" / i, "config var " + var + " of this app is set by two bindings");
+            for (const auto& var : std::set{binding.config_var, binding.client_id_var, binding.client_secret_var}) {
+                taken.claim({"var", heroku_in_the_world(all, binding.account), binding.apps[i], var}, *doc,
+                            spec_path / "apps" / i, "config var " + var + " of this app is set by two bindings");
             }
+        }
+    }
+}
+
+// Postern's own folder is nobody else's, under whatever names the documents know the vault.
+void find_shared_state(const drafts& all, std::vector<problem>& problems) {
+    for (const auto& [vault_doc, vault] : all.vaults) {
+        if (vault.state_path.empty())
+            continue;
+        const auto here = vault_in_the_world(all, vault.name);
+        const auto message = "must not be the statePath of vault " + vault.name;
+        for (const auto& [doc, other] : all.vaults) {
+            for (const auto& [vendor_name, folder] : other.vendor_paths) {
+                if (folder == vault.state_path && vault_in_the_world(all, other.name) == here)
+                    doc->report(problems, spec_path / "vendorPaths" / vendor_name, message);
+            }
+        }
+        for (const auto& [doc, token] : all.tokens) {
+            if (token.path == vault.state_path && vault_in_the_world(all, token.vault) == here)
+                doc->report(problems, spec_path / "credential" / "path", message);
         }
     }
 }
@@ -102,9 +124,8 @@ void find_overwritten_logins(drafts& all, std::vector<draft<T>>& connections, st
             for (const auto& [doc, token] : all.tokens) {
                 if (from != nullptr && !token.path.empty() && from->path == token.path && from->key == token.key &&
                     vault_in_the_world(all, from->vault) == vault_in_the_world(all, token.vault))
-                    problems.push_back(
-                        doc->problem_at(spec_path / "credential" / "key", "would be written over what " + d.doc->kind +
-                                                                              " " + d.value.name + " logs in with"));
+                    doc->report(problems, spec_path / "credential" / "key",
+                                "would be written over what " + d.doc->kind + " " + d.value.name + " logs in with");
             }
         }
     }
@@ -132,10 +153,10 @@ void find_login_cycles(drafts& all, std::vector<problem>& problems) {
             if (from == nullptr)
                 continue;
             if (from->vault == d.value.name)
-                problems.push_back(d.doc->problem_at(path, "a vault cannot hold its own login"));
+                d.doc->report(problems, path, "a vault cannot hold its own login");
             else if (leads_to(all, from->vault, d.value.name, seen))
-                problems.push_back(d.doc->problem_at(path, "the login of this vault comes, by way of vault " +
-                                                               from->vault + ", from itself"));
+                d.doc->report(problems, path,
+                              "the login of this vault comes, by way of vault " + from->vault + ", from itself");
         }
     }
 }
@@ -147,6 +168,7 @@ void find_conflicts(drafts& all, std::vector<problem>& problems) {
     find_token_conflicts(all, taken);
     find_policy_conflicts(all, taken);
     find_config_var_conflicts(all, taken);
+    find_shared_state(all, problems);
     find_overwritten_logins(all, all.vaults, problems);
     find_overwritten_logins(all, all.cloudflare, problems);
     find_overwritten_logins(all, all.heroku, problems);

@@ -23,6 +23,31 @@ position document::where(const json_path& path) const {
     return is_nested ? found : at->at;
 }
 
+bool document::is_broken(const json_path& path) const {
+    const node* at = &root;
+    for (const auto& step : path.steps()) {
+        if (at->is == node::kind::broken)
+            return true;
+        if (const auto* index = std::get_if<std::size_t>(&step)) {
+            if (*index >= at->items.size())
+                return false;
+            at = &at->items[*index];
+        } else {
+            const auto* e = at->find(std::get<std::string>(step));
+            if (e == nullptr)
+                return false;
+            at = &e->value;
+        }
+    }
+    return at->is == node::kind::broken;
+}
+
+void document::report(std::vector<problem>& problems, const json_path& path, std::string message,
+                      std::string suggestion) const {
+    if (!is_broken(path))
+        problems.push_back(problem_at(path, std::move(message), std::move(suggestion)));
+}
+
 problem document::problem_at(const json_path& path, std::string message, std::string suggestion) const {
     auto at = where(path);
     problem p;

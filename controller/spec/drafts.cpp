@@ -28,9 +28,9 @@ public:
     reading(const document& doc, const load_options& options, std::vector<problem>& problems)
         : doc_(doc), options_(options), problems_(problems) {}
 
-    void report(const json_path& path, std::string message) {
-        problems_.push_back(doc_.problem_at(path, std::move(message)));
-    }
+    void report(const json_path& path, std::string message) { doc_.report(problems_, path, std::move(message)); }
+
+    bool is_whole(const json_path& path) const { return !doc_.is_broken(path); }
 
     template<class T>
     T value_or_report(const json_path& path, result<T> got) {
@@ -61,6 +61,8 @@ public:
             return domain::from_env{value_or_report(from.path("env"), allowed_env(*env, options_))};
         if (file)
             return domain::from_file{value_or_report(from.path("file"), allowed_file(*file, options_))};
+        if (!vault)
+            return domain::from_env{};
         domain::from_vault out{vault->text("vault"), folder(vault->text("path")), vault->text("key")};
         vault->done();
         return out;
@@ -70,8 +72,8 @@ public:
 
     domain::value literal_or_source(fields& from, std::string_view name) {
         const auto* given = from.raw(name);
-        if (given->is == node::kind::text)
-            return given->scalar;
+        if (given == nullptr || given->is == node::kind::text)
+            return given == nullptr ? "" : given->scalar;
         const auto choices = from.rules(name).alternatives("anyOf");
         return source(fields{*given, choices.back(), from.path(name)});
     }
@@ -100,12 +102,8 @@ void read(reading& in, fields spec, domain::infisical_vault& out) {
     out.project_slug = spec.text("projectSlug");
     out.environment = spec.text("environment");
     out.state_path = folder(spec.text("statePath"));
-    for (auto& [vendor_name, path] : spec.text_map("vendorPaths")) {
+    for (const auto& [vendor_name, path] : spec.text_map("vendorPaths"))
         out.vendor_paths[vendor_name] = folder(path);
-        if (folder(path) == out.state_path)
-            in.report(spec.path("statePath"),
-                      "must not be a folder that holds credentials: it is the vendor path of " + vendor_name);
-    }
     auto auth = spec.section("auth");
     auto universal = auth.optional_section("universalAuth");
     if (auth.raw("token") != nullptr)
@@ -175,17 +173,21 @@ void read_times(reading& in, fields& spec, service_token& out) {
     if (out.lifetime)
         out.renew_before = renew_before.value_or(*out.lifetime / 12);
     const auto is_readable = out.lifetime || out.duration_text == "forever";
-    if (is_readable && overlap)
+    if (is_readable && overlap && !rotation.has_broken() && in.is_whole(rotation.path()))
         check_times(in, rotation, out);
 }
 
 // "I authorize KEY" or "I authorize KEY again DATE", for this key.
 void check_authorization(reading& in, const service_token& token) {
+    const auto path = spec_path / "authorization";
     const auto wanted = "I authorize " + token.key;
-    const auto is_fitting = token.authorization == wanted || token.authorization.starts_with(wanted + " again ");
-    if (!token.authorization.empty() && !is_fitting)
-        in.report(spec_path / "authorization",
-                  "authorizes another credential: this one is authorized by \"" + wanted + "\"");
+    const auto again = wanted + " again ";
+    if (token.key.empty() || token.authorization.empty() || token.authorization == wanted)
+        return;
+    if (!token.authorization.starts_with(again))
+        in.report(path, "authorizes another credential: this one is authorized by \"" + wanted + "\"");
+    else if (!parse_instant(token.authorization.substr(again.size()) + "T00:00:00Z"))
+        in.report(path, "ends in a date that does not exist");
 }
 
 void read(reading& in, fields spec, service_token& out) {
@@ -219,8 +221,14 @@ domain::application_ref read_application(fields from) {
     const auto name = from.optional_text("name");
     from.done();
     if (id)
-        return {kind::id, *id};
-    return host ? domain::application_ref{kind::domain, lower(*host)} : domain::application_ref{kind::name, *name};
+        return {kind::id, lower(*id)};
+    if (name)
+        return {kind::name, *name};
+    if (!host)
+        return {};
+    // Paths tell upper from lower case, hosts do not.
+    const auto slash = std::min(host->find('/'), host->size());
+    return {kind::domain, lower(host->substr(0, slash)) + host->substr(slash)};
 }
 
 void read(reading& in, fields spec, domain::access_binding& out) {
@@ -277,7 +285,7 @@ drafts read_documents(const std::vector<document>& documents, const load_options
                       std::vector<problem>& problems) {
     drafts out;
     for (const auto& doc : documents) {
-        if (!doc.valid)
+        if (!doc.readable)
             continue;
         reading in(doc, options, problems);
         const fields root{doc.root, schema::of(doc.kind).value(), {}};

@@ -27,7 +27,7 @@ struct drafts {
     std::vector<draft<domain::heroku_binding>> heroku_bindings;
 };
 
-// Reads the documents that are valid; they must outlive the result.
+// Reads the documents that are readable; they must outlive the result. What is broken in them reads as empty.
 drafts read_documents(const std::vector<document>& documents, const load_options& options,
                       std::vector<problem>& problems);
 

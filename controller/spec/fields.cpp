@@ -2,6 +2,7 @@
 
 #include <boost/json/value.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <stdexcept>
 
@@ -14,6 +15,10 @@ const node empty_mapping = [] {
     empty.is = node::kind::mapping;
     return empty;
 }();
+
+std::string text_of(const node& value) {
+    return value.is == node::kind::text ? value.scalar : "";
+}
 
 } // namespace
 
@@ -33,7 +38,7 @@ const node* fields::raw(std::string_view name) {
 
 std::optional<std::string> fields::optional_text(std::string_view name) {
     if (const auto* value = raw(name))
-        return value->scalar;
+        return text_of(*value);
     if (const auto* otherwise = rules(name).keyword("default"))
         return std::string(std::string_view(otherwise->as_string()));
     return std::nullopt;
@@ -63,7 +68,7 @@ std::vector<std::string> fields::texts(std::string_view name) {
     std::vector<std::string> out;
     if (const auto* value = raw(name)) {
         for (const auto& item : value->items)
-            out.push_back(item.scalar);
+            out.push_back(text_of(item));
     }
     return out;
 }
@@ -72,7 +77,7 @@ std::map<std::string, std::string> fields::text_map(std::string_view name) {
     std::map<std::string, std::string> out;
     if (const auto* value = raw(name)) {
         for (const auto& e : value->entries)
-            out.emplace(e.key, e.value.scalar);
+            out.emplace(e.key, text_of(e.value));
     }
     return out;
 }
@@ -96,6 +101,11 @@ std::vector<fields> fields::sections(std::string_view name) {
     for (std::size_t i = 0; value != nullptr && i < value->items.size(); ++i)
         out.emplace_back(value->items[i], item_rules.value(), path(name) / i);
     return out;
+}
+
+bool fields::has_broken() const {
+    return std::any_of(mapping_->entries.begin(), mapping_->entries.end(),
+                       [](const entry& e) { return e.value.is == node::kind::broken; });
 }
 
 void fields::done() const {

@@ -12,7 +12,8 @@
 #include <string_view>
 #include <vector>
 
-// Reads the fields of a mapping that agrees with its schema; what is absent gets the schema's default. Strict on the
+// Reads the fields of a mapping that was held against its schema; what is absent gets the schema's default, what was
+// refused is empty. Strict on the
 // program: to read a field that the schema does not have, or to leave one of the schema's fields unread, throws
 // std::logic_error, so that documents, schema and program cannot drift apart.
 namespace postern::spec {
@@ -44,6 +45,9 @@ public:
     schema rules(std::string_view name);
     // Known, accepted, of no consequence here.
     void skip(std::string_view name) { raw(name); }
+
+    // Whether one of the fields was refused.
+    bool has_broken() const;
 
     // Every field of the schema has been read.
     void done() const;

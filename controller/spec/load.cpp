@@ -34,6 +34,17 @@ json_path known_part(const json_path& path, std::string_view kind) {
     return out;
 }
 
+const node* node_at(const node& mapping, std::string_view key) {
+    const auto* e = mapping.find(key);
+    return e == nullptr ? nullptr : &e->value;
+}
+
+// Whether kind and name of a document can be told.
+bool is_identified(const node& root) {
+    const auto* metadata = node_at(root, "metadata");
+    return schema::of(text_at(root, "kind")) && metadata != nullptr && !text_at(*metadata, "name").empty();
+}
+
 class loader {
 public:
     explicit loader(const load_options& options) : options_(options) {}
@@ -49,9 +60,10 @@ public:
     void add(const spec_file& file) {
         auto text = read_yaml(file.text);
         names_.complete = names_.complete && text.complete;
-        const auto kind = text.documents.size() == 1 ? text_at(text.documents.front(), "kind") : "";
-        for (const auto& flaw : text.flaws)
-            add_flaw(file.name, flaw, kind);
+        for (const auto& f : text.flaws) {
+            const auto is_read = f.document < text.documents.size();
+            add_flaw(file.name, f, is_read ? text_at(text.documents[f.document], "kind") : "");
+        }
         for (auto& root : text.documents) {
             document doc;
             doc.file = file.name;
@@ -91,6 +103,8 @@ private:
     }
 
     void check_document(document& doc) {
+        // What is not understood may be what others refer to.
+        names_.complete = names_.complete && is_identified(doc.root);
         if (doc.root.is == node::kind::broken)
             return;
         if (doc.root.is != node::kind::mapping)
@@ -106,9 +120,8 @@ private:
                           nearest(doc.kind, kinds).value_or(""));
         if (const auto* metadata = doc.root.find("metadata"))
             doc.name = text_at(metadata->value, "name");
-        const auto before = problems_.size();
         check(doc, *rules, problems_);
-        doc.valid = problems_.size() == before;
+        doc.readable = true;
     }
 
     void find_duplicates() {
@@ -123,7 +136,7 @@ private:
             }
             report(doc, json_path{} / "metadata" / "name",
                    "there is another " + doc.kind + " of this name at " + at->second->place());
-            doc.valid = false;
+            doc.readable = false;
         }
     }
 

@@ -8,10 +8,12 @@ namespace postern::spec {
 
 namespace {
 
+bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 bool is_plain_name(std::string_view name) {
-    auto plain = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    };
+    auto plain = [](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
     return !name.empty() && std::all_of(name.begin(), name.end(), plain);
 }
 
@@ -52,6 +54,11 @@ std::string to_string(const problem& p) {
     if (!p.path.empty())
         out += " [" + p.path + "]";
     return printable(out);
+}
+
+bool is_harmless(std::string_view word) {
+    auto fine = [](char c) { return is_letter(c) || c == '_' || c == '-' || c == '.' || c == '/'; };
+    return !word.empty() && word.size() <= 40 && std::all_of(word.begin(), word.end(), fine);
 }
 
 problem problem_of(std::string_view file, std::string message) {

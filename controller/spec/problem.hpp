@@ -47,6 +47,10 @@ struct problem {
 // "specs/a.yaml:4:3: unknown field \"duratoin\", did you mean \"duration\"? [$.spec]", control characters escaped.
 std::string to_string(const problem& p);
 
+// Whether a word may be quoted although it stands where nothing was expected: letters and separators alone, and short,
+// as field names are and keys and tokens are not.
+bool is_harmless(std::string_view word);
+
 // A problem of a whole file or folder, or, with no file, of the flags.
 problem problem_of(std::string_view file, std::string message);
 

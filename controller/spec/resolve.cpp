@@ -42,11 +42,8 @@ public:
         const auto* vault = find(all_.vaults, d.value.vault);
         if (vault == nullptr)
             return;
-        const auto path = spec_path / "credential" / "path";
         if (d.value.path.empty())
-            d.value.path = vendor_path(*d.doc, path, *vault, "cloudflare");
-        if (!d.value.path.empty() && d.value.path == vault->state_path)
-            report(*d.doc, path, "must not be the statePath of vault " + vault->name);
+            d.value.path = vendor_path(*d.doc, spec_path / "credential" / "path", *vault, "cloudflare");
     }
 
     void resolve(draft<domain::access_binding>& d) {
@@ -78,13 +75,14 @@ public:
             }
         }
         const auto* token = find(all_.tokens, d.value.token);
-        if (token != nullptr && d.value.config_var.empty() && d.value.client_id_var.empty())
+        const auto names_none = d.value.config_var.empty() && d.value.client_id_var.empty();
+        if (token != nullptr && names_none && !token->key.empty() && !d.doc->is_broken(spec_path / "configVars"))
             default_config_var(d, token->key);
     }
 
 private:
     void report(const document& doc, const json_path& path, std::string message, std::string suggestion = {}) {
-        problems_.push_back(doc.problem_at(path, std::move(message), std::move(suggestion)));
+        doc.report(problems_, path, std::move(message), std::move(suggestion));
     }
 
     // Fills in the name where it was left out and only one document can be meant; reports one that does not exist.

@@ -203,8 +203,12 @@ private:
         return top.key_is_next || top.drop_value ? top.path : top.path / top.key;
     }
 
+    void add_flaw(position at, json_path path, std::string message) {
+        out_.flaws.push_back({out_.documents.size(), at, std::move(path), std::move(message)});
+    }
+
     node broken(position at, std::string message) {
-        out_.flaws.push_back({at, path_of_next(), std::move(message)});
+        add_flaw(at, path_of_next(), std::move(message));
         node refused;
         refused.is = node::kind::broken;
         refused.at = at;
@@ -215,8 +219,9 @@ private:
         auto at = place(mark);
         if (++nodes_ > limits_.nodes)
             throw stop{at, "more than " + std::to_string(limits_.nodes) + " values in one file"};
+        // The value is read all the same: what else is wrong with it is told in the same go.
         if (anchor != 0)
-            return broken(at, "anchors and aliases are not allowed");
+            add_flaw(at, path_of_next(), "anchors and aliases are not allowed");
         if (tag != "?" && !tag.empty())
             return broken(at, "tags are not allowed");
         node value;
@@ -269,8 +274,8 @@ private:
         } else if (key.scalar == "<<") {
             broken(key.at, "merge keys are not allowed: write the fields out");
         } else if (const auto* first = top.value.find(key.scalar)) {
-            out_.flaws.push_back({key.at, top.path / key.scalar,
-                                  "this field was already given on line " + std::to_string(first->at.line)});
+            add_flaw(key.at, top.path / key.scalar,
+                     "this field was already given on line " + std::to_string(first->at.line));
         } else {
             top.key = key.scalar;
             top.key_at = key.at;
@@ -297,7 +302,7 @@ const entry* node::find(std::string_view key) const {
 yaml_text read_yaml(std::string_view text, const yaml_limits& limits) {
     yaml_text out;
     auto give_up = [&](position at, std::string message) {
-        out.flaws.push_back({at, {}, std::move(message)});
+        out.flaws.push_back({out.documents.size(), at, {}, std::move(message)});
         out.complete = false;
     };
     if (text.size() > limits.bytes) {

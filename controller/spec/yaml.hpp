@@ -44,6 +44,7 @@ struct entry {
 
 // What was refused on the way.
 struct flaw {
+    std::size_t document = 0; // index among the documents that are not empty
     position at;
     json_path path; // of the value, or of the mapping that holds it
     std::string message;
