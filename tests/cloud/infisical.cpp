@@ -126,11 +126,20 @@ reply infisical::validation(std::string_view field_name, std::string_view expect
     json::array path;
     if (!field_name.empty())
         path.emplace_back(field_name);
-    const std::string message = received == "undefined"
-                                    ? std::string{"Required"}
-                                    : "Expected " + std::string{expected} + ", received " + std::string{received};
+    std::string message = "Expected " + std::string{expected} + ", received " + std::string{received};
+    if (received == "undefined")
+        message = "Required";
     json::object issue{
         {"code", "invalid_type"}, {"expected", expected}, {"received", received}, {"path", path}, {"message", message}};
+    return failure_with(switches.old_server ? 401 : 422, "ValidationFailure", json::array{issue});
+}
+
+reply infisical::not_a_boolean(std::string_view parameter, const std::string& received) {
+    json::object issue{{"received", received},
+                       {"code", "invalid_enum_value"},
+                       {"options", json::array{"true", "false"}},
+                       {"path", json::array{parameter}},
+                       {"message", "Invalid enum value. Expected 'true' | 'false', received '" + received + "'"}};
     return failure_with(switches.old_server ? 401 : 422, "ValidationFailure", json::array{issue});
 }
 
@@ -283,9 +292,20 @@ json::object infisical::project_json() const {
     json::array envs;
     for (const auto& env : environments)
         envs.push_back({{"name", env.name}, {"slug", env.slug}, {"id", env.id}});
-    return {{"id", project_id},           {"_id", project_id},        {"name", project_name},
-            {"slug", project_slug},       {"orgId", organization_id}, {"version", 3},
-            {"autoCapitalization", true}, {"pitVersionLimit", 10},    {"environments", envs}};
+    return {{"id", project_id},
+            {"_id", project_id},
+            {"name", project_name},
+            {"slug", project_slug},
+            {"orgId", organization_id},
+            {"version", 3},
+            {"autoCapitalization", true},
+            {"pitVersionLimit", 10},
+            {"createdAt", "2026-01-02T03:04:05.000Z"},
+            {"upgradeStatus", nullptr},
+            {"auditLogsRetentionDays", nullptr},
+            {"updatedAt", "2026-01-02T03:04:05.000Z"},
+            {"kmsCertificateKeyId", nullptr},
+            {"environments", envs}};
 }
 
 reply infisical::login(const json::object& body) {

@@ -154,6 +154,7 @@ private:
     reply failure(int status, std::string_view error, std::string_view message);
     reply failure_with(int status, std::string_view error, json::value message);
     reply validation(std::string_view field, std::string_view expected, std::string_view received);
+    reply not_a_boolean(std::string_view parameter, const std::string& received);
     reply no_route(const request& r) const;
     std::optional<reply> throttle(const request& r, reply& headers_into);
 

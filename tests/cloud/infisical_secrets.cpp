@@ -163,7 +163,7 @@ reply infisical::secrets(const request& r, const caller& who, const json::object
     if (r.reads()) {
         for (const auto* flag : {"expandSecretReferences", "include_imports", "recursive", "viewSecretValue"})
             if (const auto value = r.query_value(flag); value && *value != "true" && *value != "false")
-                return validation(flag, "'true' | 'false'", *value);
+                return not_a_boolean(flag, *value);
         if (const auto version = r.query_value("version");
             version && (version->empty() || version->find_first_not_of("0123456789") != std::string::npos))
             return validation("version", "number", "nan");
@@ -176,6 +176,9 @@ reply infisical::secrets(const request& r, const caller& who, const json::object
                                   : r.method == "POST"  ? "CreateSecret"
                                   : r.method == "PATCH" ? "UpdateSecret"
                                                         : "DeleteSecret";
+    // Without a name a POST meets the old end-to-end-encrypted route, which asks for a ciphertext.
+    if (rest.empty() && r.method == "POST" && !v4)
+        return validation("secretKeyCiphertext", "string", "undefined");
     if ((rest.empty() && !r.reads()) || rest.size() > 2 || (rest.size() == 2 && !batched) || r.method == "PUT")
         return no_route(r);
     auto at = find_place(r, body, v4, operation);
@@ -235,7 +238,10 @@ reply infisical::get_secret(const request& r, place at, const std::string& key) 
     }
     const bool hidden = switches.hide_values || r.query_value("viewSecretValue") == "false";
     json::object body;
-    body["secret"] = secret_json(*at.env, at.path, row, true, hidden && !switches.old_server);
+    auto shown = secret_json(*at.env, at.path, row, true, hidden && !switches.old_server);
+    if (switches.old_server)
+        shown.erase("secretPath");
+    body["secret"] = std::move(shown);
     return json_reply(200, body);
 }
 
@@ -284,7 +290,10 @@ reply infisical::update_secret(const json::object& body, place at, const std::st
         last = at.folder->secrets.insert(std::move(node));
     }
     json::object out;
-    out["secret"] = secret_json(*at.env, at.path, last->second, false, false);
+    auto shown = secret_json(*at.env, at.path, last->second, false, false);
+    if (!text_at(body, "secretComment"))
+        shown["secretComment"] = ""; // the comment is kept, but the reply says only what was sent
+    out["secret"] = std::move(shown);
     return json_reply(200, out);
 }
 
@@ -308,12 +317,15 @@ reply infisical::batch(const request& r, const json::object& body, place at) {
         return validation("secrets", "array", "undefined");
     const auto mode = text_at(body, "mode").value_or("failOnNotFound");
     const auto before = at.folder->secrets;
+    std::string first_key;
     json::array done;
     for (const auto& item : *items) {
         const auto* fields = item.if_object();
         const auto key = fields == nullptr ? std::nullopt : text_at(*fields, "secretKey");
         if (!key)
             return validation("secretKey", "string", "undefined");
+        if (first_key.empty())
+            first_key = *key;
         const bool exists = at.folder->secrets.contains(*key);
         if (r.method == "PATCH" && !exists && mode == "ignore" && !switches.old_server)
             continue;
@@ -322,7 +334,8 @@ reply infisical::batch(const request& r, const json::object& body, place at) {
         if (creating && exists)
             one = failure(400, "BadRequest", "Secret already exist: " + *key);
         else if (!creating && !exists)
-            one = failure(404, "NotFound", "Secret does not exist: " + *key);
+            // The name in the message is the batch's first, whichever is missing.
+            one = failure(404, "NotFound", "Secret does not exist: " + first_key);
         else if (creating)
             one = text_at(*fields, "secretValue") ? create_secret(*fields, at, *key)
                                                   : validation("secretValue", "string", "undefined");

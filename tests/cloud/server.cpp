@@ -107,6 +107,8 @@ asio::awaitable<void> server::state::plain_session(tcp::socket socket) {
 
 asio::awaitable<void> server::state::tls_session(tcp::socket socket) {
     const auto self = shared_from_this();
+    if (stopping)
+        co_return;
     beast::ssl_stream<beast::tcp_stream> stream{std::move(socket), *tls};
     boost::system::error_code ec;
     auto token = asio::redirect_error(asio::use_awaitable, ec);
