@@ -46,6 +46,7 @@ struct life {
     std::optional<credential> current; // in force, or found in the world and to be adopted
     bool gone = false;                 // the record's current token was proved to be gone
     std::optional<credential> pending; // made and held, not promoted
+    bool discard = false;              // `pending` has not passed for too long: it is thrown away
     std::vector<std::size_t> grants;   // indices into judge::grants
     std::vector<const heroku_binding*> consumers;
     bool observing = false;
@@ -81,6 +82,7 @@ private:
     void adopt(life& l);
     void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {});
     void carry_pending(life& l);
+    void discard_pending(life& l);
     void maintain(life& l);
     bool keep_vault(life& l);
     // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.

@@ -184,6 +184,7 @@ void judge::find_pending(life& l) {
     if (l.rec != nullptr && l.rec->pending) {
         if (auto at = l.held->find(l.rec->pending->nonce); at != l.held->end())
             take(at->first, at->second);
+        l.discard = l.pending && now_ > l.rec->pending->started + greatest_pending_age;
         return;
     }
     // A record that was lost: what is held under a write-once key is taken up again.
@@ -241,15 +242,22 @@ void judge::advance(life& l) {
              weight::told);
     if (l.rec != nullptr && l.rec->current && l.current && l.rec->current->fingerprint == l.current->fingerprint &&
         available(l, l.current->fingerprint)) {
-        if (auto fix = l.rec->pending ? std::optional<std::string>{} : emergency_fix(l)) {
+        if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
+            bool fixing = l.rec->pending->reason == reason::emergency_fix;
+            auto from = fixing ? emergency_fix(l) : std::nullopt;
+            if (!fixing || from || l.pending)
+                issue(l, l.rec->pending->reason, "what was begun is finished", from.value_or(""));
+            return;
+        }
+        if (auto fix = emergency_fix(l)) {
             issue(l, reason::emergency_fix,
                   "another credential passes the hosts where ours does not: somebody's emergency fix", *fix);
             return;
         }
-        bool continuing = l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce;
-        if (continuing && l.rec->pending->reason == reason::emergency_fix) {
-            auto from = emergency_fix(l);
-            issue(l, reason::emergency_fix, "somebody's emergency fix is taken over", from.value_or(""));
+        bool foreign = l.shown != nullptr && l.shown->fingerprint != l.current->fingerprint;
+        if (foreign && is_dead(l, l.current->fingerprint) &&
+            (l.shown->client_id.empty() || is_dead(l, l.shown->fingerprint))) {
+            issue(l, reason::secret_mismatch, "the vault's value is another than ours, and neither passes");
             return;
         }
         maintain(l);
@@ -391,14 +399,15 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
     const auto intent_now = [&] {
         auto r = base_record(l);
         bool again = l.rec != nullptr && l.rec->pending;
+        bool spent = again && l.held->contains(l.rec->pending->nonce); // what it made was thrown away
         bool successor = l.rec != nullptr && l.rec->current && !l.gone;
         r.epoch += 1;
         r.holder = world_.holder;
         intent i;
-        i.nonce = again ? l.rec->pending->nonce : new_nonce(l);
+        i.nonce = again && !spent ? l.rec->pending->nonce : new_nonce(l);
         i.reason = again ? l.rec->pending->reason : std::string{why};
         i.holder = world_.holder;
-        i.started = again ? l.rec->pending->started : now_;
+        i.started = again && !spent ? l.rec->pending->started : now_;
         i.deadline = now_ + how_.request_timeout;
         r.pending = i;
         if (!again && !successor && from_fingerprint.empty())
@@ -486,8 +495,55 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
     write_record(l, intent_now(), "intend", intended.reason, "the request of the intent before came to nothing");
 }
 
+// A credential that has not passed its hosts for a day is of no use to anybody: out of the policies, deleted,
+// forgotten. The intent stays, so that the next one needs no new authorization.
+void judge::discard_pending(life& l) {
+    const auto& c = *l.pending;
+    for (auto i : l.grants) {
+        const auto& g = grants_[i];
+        if (g.app == nullptr)
+            continue;
+        for (const auto& p : g.app->policies) {
+            bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+                return r.is == rule::kind::service_token && r.id == c.token_id;
+            });
+            if (!member)
+                continue;
+            std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
+                                           "app:" + g.binding->account + "/" + g.app->id};
+            action what = steps::edit_policy{g.binding->account,
+                                             g.app->id,
+                                             p.id,
+                                             p.reusable,
+                                             p.version,
+                                             false,
+                                             {},
+                                             {c.token_id},
+                                             used_by(g.binding->account, p.id)};
+            if (p.include.size() == 1)
+                what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
+            offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name),
+                   std::string{reason::proof_failed}, "its credential has not passed for a day and is thrown away",
+                   std::move(locks), std::move(what)},
+                  l.observing);
+            return;
+        }
+    }
+    offer({l.resource(),
+           "service token " + c.token_id,
+           std::string{reason::proof_failed},
+           "its credential has not passed for a day and is thrown away",
+           {"token:" + l.spec->name},
+           steps::delete_token{l.spec->account, c.token_id}},
+          l.observing);
+}
+
 // bind → prove → promote of a credential that is held.
 void judge::carry_pending(life& l) {
+    if (l.discard) {
+        discard_pending(l);
+        return;
+    }
     const auto& c = *l.pending;
     auto why = l.rec != nullptr && l.rec->pending ? std::string_view{l.rec->pending->reason} : reason::rebuilt;
     // Late requests of the same intent made tokens whose secrets nobody holds.
@@ -502,19 +558,8 @@ void judge::carry_pending(life& l) {
                steps::delete_token{l.spec->account, token.id}},
               l.observing);
     }
-    switch (prove(l, c.fingerprint, why)) {
-    case answer::not_yet:
+    if (prove(l, c.fingerprint, why) != answer::yes)
         return;
-    case answer::no:
-        if (l.rec != nullptr && l.rec->pending && now_ > l.rec->pending->started + greatest_pending_age)
-            tell(l.resource(), "Provisioned", status::false_, reason::proof_failed,
-                 "a credential made on " + format_instant(l.rec->pending->started) +
-                     " has not passed its hosts since; the present one stays in force",
-                 weight::blocked);
-        return;
-    case answer::yes:
-        break;
-    }
     if (l.shown != nullptr && (l.shown->hidden || l.shown->duplicated)) {
         may_issue(l, why);
         return;
@@ -637,7 +682,8 @@ bool judge::is_dead(const life& l, const std::string& fingerprint) const {
     for (auto i : l.grants) {
         for (const auto& s : grants_[i].where) {
             auto at = world_.proofs.find({s.host, s.path, fingerprint});
-            if (at != world_.proofs.end() && at->second.rounds > 0 && speaks_of_the_credential(at->second.last))
+            // One round may be propagation.
+            if (at != world_.proofs.end() && at->second.rounds > 1 && speaks_of_the_credential(at->second.last))
                 return true;
         }
     }

@@ -71,8 +71,8 @@ struct generator {
     }
 
     live_policy any_policy(bool reusable) {
-        constexpr decision decisions[] = {decision::allow, decision::allow, decision::allow, decision::non_identity,
-                                          decision::deny,  decision::bypass};
+        constexpr decision decisions[] = {decision::allow,        decision::allow, decision::allow,
+                                          decision::non_identity, decision::deny,  decision::bypass};
         ++ids;
         auto p = policy("policy-" + std::to_string(ids), below(4) == 0 ? "probe (service token)" : "policy",
                         decisions[below(6)], {}, ids, reusable);
@@ -134,7 +134,8 @@ TEST_CASE("a pass adds access only for tokens that the specs bind, and takes non
         const auto& after = s.account();
 
         std::map<std::string, std::set<std::string>> bound; // application → token ids
-        for (auto [name, apps] : {std::pair{"probe", std::vector{"app-1", "app-2"}}, {"other", std::vector{"app-2", "app-3"}}}) {
+        for (auto [name, apps] :
+             {std::pair{"probe", std::vector{"app-1", "app-2"}}, {"other", std::vector{"app-2", "app-3"}}}) {
             auto at = s.state().records.find(name);
             if (at == s.state().records.end())
                 continue;
@@ -153,7 +154,8 @@ TEST_CASE("a pass adds access only for tokens that the specs bind, and takes non
             }
         }
         // A credential that the vault shows is the spec's token even where something keeps it from being recorded.
-        for (auto [key, apps] : {std::pair{"CF_PROBE", std::vector{"app-1", "app-2"}}, {"CF_OTHER", std::vector{"app-2", "app-3"}}}) {
+        for (auto [key, apps] :
+             {std::pair{"CF_PROBE", std::vector{"app-1", "app-2"}}, {"CF_OTHER", std::vector{"app-2", "app-3"}}}) {
             auto at = s.folder().values.find(key);
             for (const auto& t : after.tokens) {
                 if (at != s.folder().values.end() && at->second.client_id == t.client_id) {

@@ -305,7 +305,7 @@ TEST_CASE("nothing is overwritten with a credential that does not pass, and what
     auto dead = [&](const step& st) {
         outcome o;
         proof p;
-        p.rounds = 1;
+        p.rounds = 2;
         p.last = std::get<steps::prove>(st.what).fingerprint == ours ? verdict::login_redirect : verdict::passed;
         p.again = s.now + std::chrono::hours{1};
         o.proved = p;
@@ -607,4 +607,68 @@ TEST_CASE("a policy write that failed for good is told at its binding and stops 
     CHECK(reason_at(j, "ServiceToken/other", "Ready") == "AsDeclared");
     CHECK(!s.folder().values.contains("CF_PROBE"));
     CHECK(s.rec("probe").pending);
+}
+
+TEST_CASE("a credential that has not passed for a day is thrown away, and the next one needs no new authorization") {
+    scene s;
+    auto fail_proofs = [&] {
+        for (int i = 0; i < 60; ++i) {
+            auto j = s.ask();
+            if (j.steps.empty())
+                return;
+            for (const auto& st : j.steps) {
+                auto o = predicted(s.world, st, s.now);
+                if (std::holds_alternative<steps::prove>(st.what)) {
+                    o.proved->last = verdict::login_redirect;
+                    o.proved->again = s.now + std::chrono::hours{48};
+                }
+                effect(s.world, st, o, s.now);
+            }
+        }
+    };
+    fail_proofs();
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "Verified") == "Propagating");
+    auto first = s.rec().pending->nonce;
+    REQUIRE(s.account().tokens.size() == 1);
+    auto first_id = s.account().tokens[0].id;
+    s.restart();
+    s.now += std::chrono::hours{25};
+    s.world.seen_at = s.now;
+    auto words = s.settle();
+    CHECK(count(words, "delete-token") == 1);
+    CHECK(count(words, "mint") == 1);
+    CHECK(s.rec().current->nonce != first);
+    CHECK(s.rec().current->token_id != first_id);
+    CHECK(s.account().tokens.size() == 1);
+    CHECK(s.application(0).policies.size() == 2);
+    CHECK(s.application(0).policies.at(1).include == std::vector<rule>{of_token(s.rec().current->token_id)});
+}
+
+TEST_CASE("where neither the vault's value nor ours passes, a successor is made beside them") {
+    auto s = provisioned();
+    auto ours = s.rec().current->fingerprint;
+    s.folder().values["CF_PROBE"] = vault_value{"fp-rotated", s.account().tokens[0].client_id, false, false};
+    std::size_t minted = 0;
+    for (int i = 0; i < 100; ++i) {
+        auto j = s.ask();
+        if (j.steps.empty())
+            break;
+        for (const auto& st : j.steps) {
+            auto o = predicted(s.world, st, s.now);
+            if (const auto* p = std::get_if<steps::prove>(&st.what)) {
+                bool dead = p->fingerprint == ours || p->fingerprint == "fp-rotated";
+                o.proved->last = dead ? verdict::unauthorized : verdict::passed;
+                auto seen = s.world.proofs.find({p->host, p->path, p->fingerprint});
+                o.proved->rounds = seen == s.world.proofs.end() ? 1 : seen->second.rounds + 1;
+                o.proved->again = s.now;
+            }
+            minted += word(st) == "mint" ? 1 : 0;
+            effect(s.world, st, o, s.now);
+        }
+    }
+    CHECK(minted == 1);
+    CHECK(s.rec().previous->fingerprint == ours);
+    CHECK(s.folder().values.at("CF_PROBE").fingerprint == s.rec().current->fingerprint);
+    CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
+    CHECK(s.rec().confirmed == s.rec().current->fingerprint);
 }
