@@ -1,0 +1,84 @@
+#include "cli/documents.hpp"
+#include "cli/live.hpp"
+#include "cli/outcome.hpp"
+#include "cli/print.hpp"
+#include "cli/session.hpp"
+#include "cli/verbs.hpp"
+
+#include <iostream>
+#include <optional>
+#include <string>
+#include <unistd.h>
+
+namespace postern::cli {
+
+namespace {
+
+// Shows the plan and asks. Nothing: go on; else the exit code.
+std::optional<int> ask(const options& asked, session& here, const domain::desired& wanted) {
+    if (asked.form == output::json || !on_terminal(STDIN_FILENO) || !on_terminal(STDOUT_FILENO)) {
+        std::cerr
+            << "apply shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
+               "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
+        return code::error;
+    }
+    run::progress nobody;
+    auto made = here.make_plan(nobody, {});
+    if (made.failure || made.interrupted) {
+        std::cerr << (made.failure ? made.failure->message() : "Stopped.") << '\n';
+        return code::error;
+    }
+    std::cout << plan_text(made.steps, made.conditions, wanted, colours_wanted());
+    if (made.steps.empty())
+        return std::nullopt;
+    std::cout << "\nDo you want this to be done? Only \"yes\" is a yes: " << std::flush;
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer == "yes")
+        return std::nullopt;
+    std::cout << "Nothing was done.\n";
+    return code::error;
+}
+
+void print_text(const run::pass_report& report, const live& watched) {
+    if (report.interrupted)
+        std::cout << "\nStopped on request. Every step that was begun has ended; the next run goes on from here.\n";
+    if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
+        std::cout << '\n' << conditions;
+    if (watched.done().empty() && !report.interrupted)
+        std::cout << "\nNothing had to be changed.\n";
+    std::cout << '\n' << apply_summary(count(watched.done()));
+}
+
+} // namespace
+
+int apply(const options& asked) {
+    auto wanted = load_documents(asked);
+    if (!wanted)
+        return code::error;
+    session here{asked, *wanted};
+    if (auto why = here.unusable()) {
+        std::cerr << why->message() << '\n';
+        return code::error;
+    }
+    if (!asked.auto_approve) {
+        if (auto refused = ask(asked, here, *wanted))
+            return *refused;
+    }
+    const bool text = asked.form == output::text;
+    live watched{std::cout, here.clock(), {text && on_terminal(STDOUT_FILENO), colours_wanted(), !text}};
+    here.diagnostics().before_each([&] { watched.clear(); });
+    auto report = here.make_pass(watched, [&] { watched.tick(); });
+    watched.clear();
+    here.diagnostics().before_each({});
+
+    if (report.unsettled)
+        here.diagnostics().error("apply", {{"what", report.unsettled->message()}});
+    if (text)
+        print_text(report, watched);
+    else
+        std::cout << document(watched.done(), report.last.conditions, *wanted);
+    return exit_code(report);
+}
+
+} // namespace postern::cli

@@ -1,0 +1,137 @@
+#include "cli/live.hpp"
+
+#include "base/text.hpp"
+#include "cli/print.hpp"
+
+#include <ostream>
+#include <utility>
+
+namespace postern::cli {
+
+namespace {
+
+constexpr std::size_t most_lines = 12;
+
+std::string seconds_since(instant since, instant now) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(now - since).count()) + "s";
+}
+
+std::string_view word_of(domain::verdict v) {
+    switch (v) {
+    case domain::verdict::passed:
+        return "passed";
+    case domain::verdict::login_redirect:
+        return "not yet: sent to the login page";
+    case domain::verdict::unauthorized:
+        return "not yet: 401 by Access";
+    case domain::verdict::forbidden:
+        return "not yet: 403 by Access";
+    case domain::verdict::firewall:
+        return "stopped by a firewall or bot rule";
+    case domain::verdict::origin_error:
+        return "the origin fails";
+    case domain::verdict::unexpected:
+        return "unexpected status";
+    case domain::verdict::unreachable:
+        return "unreachable";
+    case domain::verdict::public_path:
+        return "open to strangers: the credential was not sent";
+    case domain::verdict::not_access:
+        break;
+    }
+    return "not guarded by Access: the credential was not sent";
+}
+
+std::string result_of(const domain::outcome& came) {
+    if (came.failure)
+        return std::string{to_string(came.failure->kind)} + ": " + came.failure->message();
+    if (came.awaiting_approval)
+        return "nothing stored: the vault waits for an approval";
+    if (came.proved) {
+        std::string out{word_of(came.proved->last)};
+        if (came.proved->last != domain::verdict::passed && !came.proved->detail.empty())
+            out += " (" + printable(came.proved->detail) + ")";
+        return out;
+    }
+    return "done";
+}
+
+} // namespace
+
+void live::say(const std::string& line) {
+    if (how_.quiet)
+        return;
+    clear();
+    to_ << line << '\n';
+    to_.flush();
+}
+
+void live::clear() {
+    if (drawn_ > 0)
+        to_ << "\x1b[" << drawn_ << "A\x1b[J";
+    drawn_ = 0;
+    to_.flush();
+}
+
+void live::draw() {
+    if (!how_.redraw || how_.quiet)
+        return;
+    clear();
+    const auto now = clock_.now();
+    for (const auto& [lock, step] : running_) {
+        if (drawn_ == most_lines) {
+            to_ << "… and " << running_.size() - most_lines << " more\n";
+            ++drawn_;
+            break;
+        }
+        to_ << step.name << ": " << step.what << " … " << seconds_since(step.since, now) << '\n';
+        ++drawn_;
+    }
+    if (running_.empty() && !waiting_.empty()) {
+        to_ << waiting_ << '\n';
+        ++drawn_;
+    }
+    to_.flush();
+}
+
+void live::tick() {
+    draw();
+}
+
+void live::gathering() {
+    waiting_ = "Reading Cloudflare, the vault and Heroku …";
+    draw();
+}
+
+void live::started(const domain::step& s) {
+    waiting_.clear();
+    under_way entry{short_name(s.resource), domain::word(s) + " " + printable(s.target), clock_.now()};
+    running_.insert_or_assign(s.locks.front(), std::move(entry));
+    draw();
+}
+
+void live::finished(const domain::step& s, const domain::outcome& came) {
+    running_.erase(s.locks.front());
+    if (!came.failure && !came.awaiting_approval && domain::writes(s))
+        done_.push_back(s);
+    const bool bad = came.failure.has_value() || came.awaiting_approval;
+    auto line = short_name(s.resource) + ": " + domain::word(s) + " " + printable(s.target) + " … ";
+    say(line + (bad && how_.colour ? "\x1b[31m" + result_of(came) + "\x1b[0m" : result_of(came)));
+    draw();
+}
+
+void live::waiting(instant until, const std::vector<domain::condition>& conditions) {
+    waiting_ = "Waiting until " + format_instant(until);
+    for (const auto& c : conditions) {
+        if (c.heft == domain::weight::waiting) {
+            waiting_ += ": " + short_name(c.resource) + ": " + printable(c.message);
+            break;
+        }
+    }
+    if (how_.redraw)
+        draw();
+    else
+        say(waiting_);
+}
+
+} // namespace postern::cli

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "net/clock.hpp"
+#include "run/pass.hpp"
+
+#include <iosfwd>
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+// What happens, while it happens: one lasting line per step that ended and, on a terminal, a line per step that is
+// under way, redrawn in place below them.
+namespace postern::cli {
+
+class live final : public run::progress {
+public:
+    struct look {
+        bool redraw = false; // a terminal
+        bool colour = false;
+        bool quiet = false; // nothing lasting is written: another output is wanted
+    };
+
+    // Both outlive this object.
+    live(std::ostream& to, net::clock& clock, look how) : to_(to), clock_(clock), how_(how) {}
+
+    void gathering() override;
+    void started(const domain::step& s) override;
+    void finished(const domain::step& s, const domain::outcome& came) override;
+    void waiting(instant until, const std::vector<domain::condition>& conditions) override;
+
+    // Redraws the times; called about once a second.
+    void tick();
+    // Takes the redrawn lines away: something else is about to be written, or this is over.
+    void clear();
+
+    // Steps that wrote, in the order in which they ended.
+    const std::vector<domain::step>& done() const { return done_; }
+
+private:
+    struct under_way {
+        std::string name;
+        std::string what;
+        instant since;
+    };
+
+    void draw();
+    void say(const std::string& line);
+
+    std::ostream& to_;
+    net::clock& clock_;
+    look how_;
+    std::map<std::string, under_way> running_; // by first lock
+    std::string waiting_;
+    std::size_t drawn_ = 0;
+    std::vector<domain::step> done_;
+};
+
+} // namespace postern::cli

@@ -1,0 +1,287 @@
+#include "cli/print.hpp"
+
+#include "base/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <string_view>
+
+namespace postern::cli {
+
+using domain::change;
+using domain::condition;
+using domain::step;
+using domain::weight;
+
+namespace {
+
+struct mark {
+    std::string_view sign;
+    std::string_view colour;
+};
+
+mark mark_of(change c) {
+    switch (c) {
+    case change::create:
+        return {"+", "\x1b[32m"};
+    case change::change:
+        return {"~", "\x1b[33m"};
+    case change::replace:
+        return {"-/+", "\x1b[35m"};
+    case change::delete_:
+        return {"-", "\x1b[31m"};
+    case change::look:
+        break;
+    }
+    return {"?", "\x1b[36m"};
+}
+
+constexpr std::string_view bold = "\x1b[1m";
+constexpr std::string_view faint = "\x1b[2m";
+constexpr std::string_view plain = "\x1b[0m";
+
+std::string painted(std::string_view text, std::string_view colour, bool on) {
+    return on ? std::string{colour} + std::string{text} + std::string{plain} : std::string{text};
+}
+
+std::string padded(std::string_view text, std::size_t width) {
+    std::string out{text};
+    out.resize(std::max(width, out.size()), ' ');
+    return out;
+}
+
+bool is_note(const step& s) {
+    return std::holds_alternative<domain::steps::write_record>(s.what);
+}
+
+std::string step_line(const step& s, bool colour) {
+    auto [sign, paint] = mark_of(domain::kind_of(s));
+    auto line =
+        "  " + painted(padded(sign, 3), paint, colour) + " " + padded(domain::word(s), 12) + printable(s.target);
+    return line + "  " + painted("# " + s.reason + ": " + printable(s.words), faint, colour) + "\n";
+}
+
+// All the notes about one resource: "~   record      intend, promote, confirm".
+std::string notes_line(const std::vector<const step*>& notes, bool colour) {
+    auto [sign, paint] = mark_of(domain::kind_of(*notes.front()));
+    std::vector<std::string> words;
+    for (const auto* note : notes)
+        words.push_back(domain::word(*note));
+    const auto& record = std::get<domain::steps::write_record>(notes.front()->what);
+    return "  " + painted(padded(sign, 3), paint, colour) + " " + padded("record", 12) + join(words, ", ") + "  " +
+           painted("# notes in " + printable(record.path), faint, colour) + "\n";
+}
+
+// The resources in the order in which they first come up.
+std::vector<std::string> resources_of(const std::vector<step>& steps) {
+    std::vector<std::string> out;
+    for (const auto& s : steps) {
+        if (std::find(out.begin(), out.end(), s.resource) == out.end())
+            out.push_back(s.resource);
+    }
+    return out;
+}
+
+std::string_view heading(weight w) {
+    switch (w) {
+    case weight::failed:
+        return "Failed:";
+    case weight::blocked:
+        return "Needs a person:";
+    case weight::waiting:
+        return "Waiting:";
+    case weight::told:
+        return "Worth knowing:";
+    case weight::fine:
+        break;
+    }
+    return "Fine:";
+}
+
+std::string_view word_of(domain::status s) {
+    switch (s) {
+    case domain::status::true_:
+        return "True";
+    case domain::status::false_:
+        return "False";
+    case domain::status::unknown:
+        break;
+    }
+    return "Unknown";
+}
+
+std::string_view word_of(change c) {
+    switch (c) {
+    case change::look:
+        return "look";
+    case change::create:
+        return "create";
+    case change::change:
+        return "change";
+    case change::replace:
+        return "replace";
+    case change::delete_:
+        break;
+    }
+    return "delete";
+}
+
+std::string quoted(std::string_view text) {
+    static constexpr std::string_view digits = "0123456789abcdef";
+    std::string out = "\"";
+    for (char c : printable(text)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\')
+            out += {'\\', c};
+        else if (byte < 0x20)
+            out += {'\\', 'u', '0', '0', digits[byte >> 4U], digits[byte & 0xfU]};
+        else
+            out += c;
+    }
+    return out + "\"";
+}
+
+const domain::service_token* token_of(const step& s, const domain::desired& wanted) {
+    const auto* mint = std::get_if<domain::steps::mint>(&s.what);
+    if (mint == nullptr)
+        return nullptr;
+    auto at = std::find_if(wanted.tokens.begin(), wanted.tokens.end(), [&](auto& t) { return t.name == mint->token; });
+    return at == wanted.tokens.end() ? nullptr : &*at;
+}
+
+std::string step_json(const step& s, const domain::desired& wanted) {
+    auto out = R"({"action":)" + quoted(domain::word(s)) + R"(,"resource":)" + quoted(s.resource) + R"(,"target":)" +
+               quoted(s.target) + R"(,"reason":)" + quoted(s.reason) + R"(,"details":{"change":)" +
+               quoted(word_of(domain::kind_of(s))) + R"(,"words":)" + quoted(s.words);
+    const auto* token = token_of(s, wanted);
+    if (token != nullptr) {
+        out += R"(,"duration":)" + quoted(token->duration_text) + R"(,"credential":)" + quoted(token->key);
+        if (!token->cadence_key.empty())
+            out += R"(,"cadenceKey":)" + quoted(token->cadence_key);
+    }
+    if (const auto* edit = std::get_if<domain::steps::edit_policy>(&s.what); edit != nullptr)
+        out += R"(,"sharedBy":)" + std::to_string(edit->shared_by);
+    return out + "}}";
+}
+
+std::string condition_json(const condition& c) {
+    return R"({"resource":)" + quoted(c.resource) + R"(,"type":)" + quoted(c.type) + R"(,"status":)" +
+           quoted(word_of(c.is)) + R"(,"reason":)" + quoted(c.reason) + R"(,"message":)" + quoted(c.message) + "}";
+}
+
+template<class Items, class Write>
+std::string array(const Items& items, Write write) {
+    std::string out = "[";
+    for (const auto& item : items)
+        out += (out.size() > 1 ? ",\n  " : "\n  ") + write(item);
+    return out + (out.size() > 1 ? "\n]" : "]");
+}
+
+std::string summary(std::string_view start, const tally& of, const std::array<std::string_view, 4>& words) {
+    const std::array<int, 4> numbers{of.create, of.change, of.replace, of.delete_};
+    std::string out{start};
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+        out += (i > 0 ? ", " : " ") + std::to_string(numbers.at(i)) + " " + std::string{words.at(i)};
+    return out + ".\n";
+}
+
+} // namespace
+
+tally count(const std::vector<step>& steps) {
+    struct touched {
+        bool create = false;
+        bool delete_ = false;
+        bool replace = false;
+    };
+    std::map<std::string, touched> objects;
+    for (const auto& s : steps) {
+        auto& object = objects[s.locks.empty() ? s.resource + " " + s.target : s.locks.front()];
+        const auto kind = domain::kind_of(s);
+        object.create = object.create || kind == change::create;
+        object.delete_ = object.delete_ || kind == change::delete_;
+        object.replace = object.replace || kind == change::replace;
+    }
+    tally out;
+    for (const auto& [name, object] : objects)
+        ++(object.replace || (object.create && object.delete_) ? out.replace
+           : object.create                                     ? out.create
+           : object.delete_                                    ? out.delete_
+                                                               : out.change);
+    return out;
+}
+
+std::string steps_text(const std::vector<step>& steps, bool colour) {
+    std::string out;
+    for (const auto& resource : resources_of(steps)) {
+        out += painted(printable(resource), bold, colour) + "\n";
+        std::vector<const step*> notes;
+        for (const auto& s : steps) {
+            if (s.resource == resource && is_note(s))
+                notes.push_back(&s);
+            else if (s.resource == resource)
+                out += step_line(s, colour);
+        }
+        if (!notes.empty())
+            out += notes_line(notes, colour);
+        out += "\n";
+    }
+    return out;
+}
+
+std::string plan_summary(const tally& of) {
+    return summary("Plan:", of, {"to create", "to change", "to replace", "to delete"});
+}
+
+std::string apply_summary(const tally& of) {
+    return summary("Applied:", of, {"created", "changed", "replaced", "deleted"});
+}
+
+std::string cadence_text(const std::vector<step>& steps, const domain::desired& wanted) {
+    std::string out;
+    for (const auto& s : steps) {
+        const auto* token = token_of(s, wanted);
+        if (token != nullptr && !token->cadence_key.empty())
+            out += "  " + token->key + ": " + token->cadence_key + "\n";
+    }
+    return out.empty() ? out : "New credentials to enter in the cadence table, if they are not in it yet:\n" + out;
+}
+
+std::string conditions_text(const std::vector<condition>& conditions, bool colour) {
+    std::string out;
+    for (auto w : {weight::failed, weight::blocked, weight::waiting, weight::told}) {
+        std::string part;
+        for (const auto& c : conditions) {
+            if (c.heft == w)
+                part += "  " + printable(c.resource) + " " + c.type + "=" + std::string{word_of(c.is)} + " " +
+                        c.reason + ": " + printable(c.message) + "\n";
+        }
+        if (!part.empty())
+            out += (out.empty() ? "" : "\n") + painted(heading(w), bold, colour) + "\n" + part;
+    }
+    return out;
+}
+
+std::string plan_text(const std::vector<step>& steps, const std::vector<condition>& conditions,
+                      const domain::desired& wanted, bool colour) {
+    auto out = steps.empty() ? std::string{"No changes: the world is as the documents want it, as far as it depends on "
+                                           "Postern.\n"}
+                             : steps_text(steps, colour) + plan_summary(count(steps));
+    for (const auto& part : {cadence_text(steps, wanted), conditions_text(conditions, colour)}) {
+        if (!part.empty())
+            out += "\n" + part;
+    }
+    return out;
+}
+
+std::string document(const std::vector<step>& steps, const std::vector<condition>& conditions,
+                     const domain::desired& wanted) {
+    return R"({"steps":)" + array(steps, [&](const auto& s) { return step_json(s, wanted); }) + R"(,"conditions":)" +
+           array(conditions, condition_json) + "}\n";
+}
+
+std::string short_name(const std::string& resource) {
+    return printable(std::string_view{resource}.substr(resource.find('/') + 1));
+}
+
+} // namespace postern::cli

@@ -1,0 +1,132 @@
+#include "cli/session.hpp"
+
+#include "net/https_transport.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <random>
+#include <unistd.h>
+#include <utility>
+
+namespace postern::cli {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::optional<std::string> environment(std::string_view name) {
+    const char* value = std::getenv(std::string{name}.c_str());
+    return value != nullptr ? std::optional<std::string>{value} : std::nullopt;
+}
+
+net::https_settings wire_settings(const options& asked) {
+    net::https_settings settings;
+    settings.request_timeout = asked.request_timeout;
+    settings.ca_file = asked.ca_file;
+    net::read_proxy_environment(settings, environment);
+    return settings;
+}
+
+run::log_format format_of(const options& asked) {
+    return asked.log_format.value_or(on_terminal(STDERR_FILENO) ? run::log_format::text : run::log_format::json);
+}
+
+std::function<double()> jitter() {
+    auto engine = std::make_shared<std::mt19937>(std::random_device{}());
+    return [engine] { return std::uniform_real_distribution<double>{0.0, 1.0}(*engine); };
+}
+
+} // namespace
+
+bool on_terminal(int descriptor) {
+    return ::isatty(descriptor) == 1;
+}
+
+bool colours_wanted() {
+    const auto refused = environment("NO_COLOR");
+    return on_terminal(STDOUT_FILENO) && (!refused || refused->empty());
+}
+
+session::session(const options& asked, const domain::desired& wanted)
+    : asked_(asked), wanted_(wanted),
+      log_(std::cerr, asked.log_level, format_of(asked), [this] { return format_instant(clock_.now()); }),
+      reach_(run::reach_of_process(asked.trust.secrets_dir)),
+      wire_(net::make_https_transport(io_.get_executor(), wire_settings(asked))),
+      remotes_(run::wiring{*wire_, clock_, log_, asked.request_timeout, jitter(), asked.connect_to}),
+      reader_(around()) {}
+
+session::~session() = default;
+
+std::optional<error> session::unusable() const {
+    auto checked = net::check(wire_settings(asked_));
+    return checked.has_error() ? std::optional<error>{checked.error()} : std::nullopt;
+}
+
+run::surroundings session::around() {
+    return {wanted_, remotes_, ring_, reach_, clock_};
+}
+
+run::pass_settings session::settings() const {
+    run::pass_settings settings;
+    settings.how.observe = asked_.observe;
+    settings.how.prune = asked_.prune;
+    settings.how.max_changes = asked_.max_changes;
+    settings.how.request_timeout = asked_.request_timeout;
+    settings.wait = asked_.wait;
+    return settings;
+}
+
+template<class T>
+T session::finish(asio::awaitable<T> job, std::function<void()> tick) {
+    std::optional<T> out;
+    std::exception_ptr thrown;
+    asio::co_spawn(io_, std::move(job), [&](std::exception_ptr e, T value) {
+        thrown = std::move(e);
+        out.emplace(std::move(value));
+        io_.stop();
+    });
+    asio::signal_set signals{io_, SIGINT, SIGTERM};
+    std::function<void(boost::system::error_code, int)> on_signal = [&](boost::system::error_code failed, int) {
+        if (failed)
+            return;
+        if (halt_.asked())
+            std::_Exit(code::error);
+        log_.warn("stopping", {{"note", "the step that is under way is finished; a second signal ends at once"}});
+        halt_.ask();
+        signals.async_wait(on_signal);
+    };
+    signals.async_wait(on_signal);
+    asio::steady_timer timer{io_};
+    std::function<void(boost::system::error_code)> on_tick = [&](boost::system::error_code failed) {
+        if (failed)
+            return;
+        tick();
+        timer.expires_after(std::chrono::seconds{1});
+        timer.async_wait(on_tick);
+    };
+    timer.expires_after(std::chrono::seconds{1});
+    if (tick)
+        timer.async_wait(on_tick);
+    io_.restart();
+    io_.run();
+    if (thrown)
+        std::rethrow_exception(thrown);
+    return std::move(out.value());
+}
+
+run::plan session::make_plan(run::progress& watcher, std::function<void()> tick) {
+    return finish(run::make_plan(around(), reader_, world_, halt_, watcher, settings()), std::move(tick));
+}
+
+run::pass_report session::make_pass(run::progress& watcher, std::function<void()> tick) {
+    run::pass pass{around(), reader_, world_, halt_, watcher, settings(), io_.get_executor()};
+    return finish(pass.run(), std::move(tick));
+}
+
+} // namespace postern::cli

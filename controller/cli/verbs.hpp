@@ -1,0 +1,12 @@
+#pragma once
+
+#include "cli/options.hpp"
+
+// One function per verb: what it prints goes to stdout, what went wrong to stderr, and it returns the exit code.
+namespace postern::cli {
+
+int validate(const options& asked);
+int plan(const options& asked);
+int apply(const options& asked);
+
+} // namespace postern::cli
