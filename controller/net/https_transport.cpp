@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 #include "net/gate.hpp"
 #include "net/proxy.hpp"
+#include "net/request_text.hpp"
 #include "net/trust.hpp"
 #include "net/wiping.hpp"
 
@@ -89,6 +90,7 @@ public:
     // Whether the peer has neither closed this idle connection nor said anything unasked.
     bool is_quiet() {
         char byte = 0;
+        // NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection): it does not wait
         auto n = ::recv(tcp_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     }
@@ -109,12 +111,6 @@ struct route {
         return origin.host + ":" + origin.port + " " + peer.scheme + "://" + peer.host + ":" + peer.port;
     }
 };
-
-std::string authority(const origin_parts& to) {
-    auto host = to.host.find(':') == std::string::npos ? to.host : "[" + to.host + "]";
-    auto usual = to.scheme == "https" ? "443" : "80";
-    return to.port == usual ? host : host + ":" + to.port;
-}
 
 struct idle_wire {
     std::unique_ptr<wire> connection;
@@ -184,80 +180,6 @@ struct shared_state {
     }
 };
 
-bool is_token(std::string_view text) {
-    auto ok = [](char c) {
-        return c > ' ' && c < 0x7f && std::string_view{"()<>@,;:\\\"/[]?={}"}.find(c) == std::string_view::npos;
-    };
-    return !text.empty() && std::all_of(text.begin(), text.end(), ok);
-}
-
-bool is_target(std::string_view text) {
-    auto ok = [](char c) { return c > ' ' && c < 0x7f; };
-    return text.starts_with('/') && std::all_of(text.begin(), text.end(), ok);
-}
-
-// A value that would end its line early would smuggle in headers of its own.
-bool is_value(std::string_view text) {
-    auto ok = [](char c) { return static_cast<unsigned char>(c) >= ' ' || c == '\t'; };
-    return std::all_of(text.begin(), text.end(), ok) && text.find('\x7f') == std::string_view::npos;
-}
-
-result<void> check_headers(const request& r) {
-    for (const auto& h : r.headers) {
-        auto name = lower(h.name);
-        if (!is_token(name))
-            return fail(error_kind::bug, "a header has a name that HTTP does not allow");
-        if (name == "host" || name == "content-length" || name == "transfer-encoding" || name == "connection")
-            return fail(error_kind::bug, "the header " + h.name + " is the transport's own to set");
-        if (!is_value(h.value.reveal()))
-            return fail(error_kind::spec, "the value for the header " + h.name +
-                                              " holds a control character: does its source end in a newline?");
-    }
-    return {};
-}
-
-void append(wiping_buffer& to, std::string_view text) {
-    to.insert(to.end(), text.begin(), text.end());
-}
-
-void append_line(wiping_buffer& to, std::string_view name, std::string_view value) {
-    append(to, name);
-    append(to, ": ");
-    append(to, value);
-    append(to, "\r\n");
-}
-
-bool has_header(const request& r, std::string_view name) {
-    return std::any_of(r.headers.begin(), r.headers.end(), [&](const header& h) { return lower(h.name) == name; });
-}
-
-// The request as it goes over the wire.
-wiping_buffer serialize(const request& r, const origin_parts& origin, const std::string& user_agent) {
-    wiping_buffer out;
-    // Room for everything at once: growing would leave copies, though wiped ones, and cost time.
-    std::size_t size = 512 + r.target.size() + origin.host.size() + user_agent.size() + r.body.size();
-    for (const auto& h : r.headers)
-        size += h.name.size() + h.value.size() + 4;
-    out.reserve(size);
-    append(out, to_string(r.verb));
-    append(out, " ");
-    append(out, r.target);
-    append(out, " HTTP/1.1\r\n");
-    append_line(out, "Host", authority(origin));
-    if (!has_header(r, "user-agent"))
-        append_line(out, "User-Agent", user_agent);
-    if (!has_header(r, "accept-encoding"))
-        append_line(out, "Accept-Encoding", "identity");
-    for (const auto& h : r.headers)
-        append_line(out, h.name, h.value.reveal());
-    bool may_have_body = r.verb == method::post || r.verb == method::put || r.verb == method::patch;
-    if (may_have_body || !r.body.empty())
-        append_line(out, "Content-Length", std::to_string(r.body.size()));
-    append(out, "\r\n");
-    append(out, r.body.reveal());
-    return out;
-}
-
 response unpack(answer_parser& parser) {
     auto& message = parser.get();
     response out;
@@ -325,7 +247,7 @@ error exchange::failure(error_code ec) const {
     auto during = " while " + std::string{stage_};
     if (ec == beast::error::timeout || ec == asio::error::timed_out) {
         auto waited = std::chrono::round<duration>(steady::now() - started_);
-        return fail(error_kind::timeout, "timed out after " + format_duration(waited) + during);
+        return fail(error_kind::timeout, "timed out after " + format_duration(waited) + during + " (" + peer_ + ")");
     }
     if (ec == asio::error::connection_refused)
         return fail(error_kind::unavailable, peer_ + " refused the connection");
@@ -370,11 +292,9 @@ result<void> exchange::find_route() {
     if (!origin || !peer)
         return fail(error_kind::spec, "not an origin: \"" + (origin ? *request_.connect_to : request_.origin) +
                                           "\"; write http(s)://host[:port]");
-    if (!is_target(request_.target))
-        return fail(error_kind::bug, "the request's target is not a percent-encoded path");
     route_ = {*origin, *peer, false};
     route_.through_proxy = route_.tls() && shared_->through && !bypasses_proxy(shared_->settings.no_proxy, route_.peer);
-    return check_headers(request_);
+    return check_text(request_);
 }
 
 asio::awaitable<result<response>> exchange::run() {
@@ -442,6 +362,7 @@ asio::awaitable<result<void>> exchange::connect(origin_parts to) {
         if (!ec) {
             error_code not_important;
             wire_->transport_layer().socket().set_option(tcp::no_delay{true}, not_important);
+            shared_->names.prefer(to.host, address);
             co_return result<void>{};
         }
         last = ec;
@@ -451,16 +372,7 @@ asio::awaitable<result<void>> exchange::connect(origin_parts to) {
 }
 
 asio::awaitable<result<void>> exchange::tunnel() {
-    auto target = route_.peer.host + ":" + route_.peer.port;
-    if (route_.peer.host.find(':') != std::string::npos)
-        target = "[" + route_.peer.host + "]:" + route_.peer.port;
-    wiping_buffer ask;
-    ask.reserve(256 + 2 * target.size() + shared_->through->authorization.size());
-    append(ask, "CONNECT " + target + " HTTP/1.1\r\n");
-    append_line(ask, "Host", target);
-    if (!shared_->through->authorization.empty())
-        append_line(ask, "Proxy-Authorization", shared_->through->authorization.reveal());
-    append(ask, "\r\n");
+    auto ask = connect_text(route_.peer, shared_->through->authorization);
     enter("asking the proxy for a way through", steady::now() + shared_->settings.connect_timeout);
     auto [write_error, written] = co_await asio::async_write(*wire_, asio::buffer(ask), outcome);
     if (write_error)
@@ -477,8 +389,9 @@ asio::awaitable<result<void>> exchange::tunnel() {
         co_return result<void>{};
     }
     // 403 and 407 are answers about us, which waiting does not change.
-    auto e = fail(status == 403 || status == 407 ? error_kind::refused : error_kind::unavailable,
-                  "the proxy answered " + std::to_string(status) + " when asked for a way to " + target);
+    auto e =
+        fail(status == 403 || status == 407 ? error_kind::refused : error_kind::unavailable,
+             "the proxy answered " + std::to_string(status) + " when asked for a way to " + authority(route_.peer));
     if (status == 407)
         e.what += ": it wants a user and password, as in HTTPS_PROXY=http://user:password@host:port";
     co_return e;
@@ -508,7 +421,7 @@ asio::awaitable<result<void>> exchange::handshake() {
 }
 
 asio::awaitable<result<response>> exchange::talk() {
-    auto text = serialize(request_, route_.origin, shared_->settings.user_agent);
+    auto text = request_text(request_, route_.origin, shared_->settings.user_agent);
     enter("sending the request", deadline_);
     auto [ec, written] = co_await asio::async_write(*wire_, asio::buffer(text), outcome);
     // A connection that was dead from the start took nothing; an interrupted write may have got through.

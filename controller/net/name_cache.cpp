@@ -33,12 +33,18 @@ namespace {
 
 struct entry {
     addresses found;
+    asio::ip::address preferred;
     error_code failure;
     steady::time_point fresh_until;
     bool asking = false;
     unsigned answered = 0;
     std::vector<std::shared_ptr<asio::steady_timer>> waiting;
 };
+
+void put_first(addresses& list, const asio::ip::address& one) {
+    if (auto at = std::find(list.begin(), list.end(), one); at != list.end())
+        std::rotate(list.begin(), at, at + 1);
+}
 
 } // namespace
 
@@ -54,6 +60,7 @@ struct name_cache::state {
         e.failure = ec;
         if (!ec && !found.empty()) {
             e.found = std::move(found);
+            put_first(e.found, e.preferred);
             e.fresh_until = steady::now() + keep;
         }
         for (const auto& timer : std::exchange(e.waiting, {}))
@@ -69,6 +76,13 @@ name_cache::name_cache(lookup ask, duration keep) : state_(std::make_shared<stat
 void name_cache::forget(const std::string& host) {
     if (auto at = state_->entries.find(host); at != state_->entries.end())
         at->second.fresh_until = {};
+}
+
+void name_cache::prefer(const std::string& host, const asio::ip::address& address) {
+    if (auto at = state_->entries.find(host); at != state_->entries.end()) {
+        at->second.preferred = address;
+        put_first(at->second.found, address);
+    }
 }
 
 asio::awaitable<name_cache::answer> name_cache::find(std::string host, steady::time_point deadline) {

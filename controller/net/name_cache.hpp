@@ -14,7 +14,8 @@
 
 // Host names to addresses, within a deadline. A lookup that runs cannot be cancelled: whoever waits for it leaves at
 // the deadline, and it finishes by itself for the next one who asks. Answers are kept for a minute, and used beyond
-// that where asking again fails: a wrong address does no harm, since TLS says who is there.
+// that where asking again fails: a wrong address does no harm, since TLS says who is there. A lookup under way keeps
+// its io_context running, for as long as the resolver takes to give up (RES_OPTIONS says how long).
 namespace postern::net {
 
 using addresses = std::vector<boost::asio::ip::address>;
@@ -35,6 +36,9 @@ public:
 
     // An address written in digits is its own answer.
     boost::asio::awaitable<answer> find(std::string host, std::chrono::steady_clock::time_point deadline);
+
+    // This one worked: it comes first from now on, so that one that swallows packets costs its time but once.
+    void prefer(const std::string& host, const boost::asio::ip::address& address);
 
     // None of the addresses worked: ask again next time.
     void forget(const std::string& host);
