@@ -85,6 +85,8 @@ outcome cloud::serve(const request& r) {
         if (f.what == fault_action::hook && f.after && f.act)
             f.act();
     }
+    if (!out.answer.header("Date"))
+        out.answer.with("Date", http_date(time.now() + date_skew[r.to]));
     line.status = acts || out.how == fate::answer ? out.answer.status : 0;
     line.how = out.how;
     ledger.enter(std::move(line));

@@ -11,6 +11,7 @@
 #include "cloud/virtual_time.hpp"
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 // The whole miniature cloud: the four services, their clock, the faults, the ledger and the checker, in one place and
@@ -33,6 +34,9 @@ public:
     edge network;
     faults trouble;
     checker checks;
+
+    // How far each service's Date header is off.
+    std::map<service, duration> date_skew;
 
     // What every example in the project's documents speaks of: two consoles and a status page, two Heroku apps, the
     // vault's folder, and a token "status-probe" that works nowhere because an `allow` policy admits it.

@@ -40,6 +40,7 @@ const std::string_view control_help = R"(The control origin (plain HTTP, JSON in
   POST /state/heroku-keys        {"value","scopes":["global"],"valid":true}
   POST /state/hosts              {"host","outsideAccess","waf","failing":502|null,"status":200,"body","headers":{}}
   POST /state/edges              {"delaysMs":[0,10000,20000]}: one location per delay
+  POST /state/clock-skew         {"service":"cloudflare|infisical|heroku|edge","seconds":n}: how far its Date header is off
   POST /state/switches           {"cloudflare":{},"infisical":{},"heroku":{},"edge":{}}: see the *_switches structs; GET /state shows all
   POST /operator                 {"service":"cloudflare|infisical|heroku","method","target","body"}: the service's own API, as its operator
 )";

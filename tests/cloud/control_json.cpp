@@ -400,6 +400,14 @@ json::value write_switches(cloud& of, const json::object& body) {
     return json::object{{"ok", true}};
 }
 
+json::value write_skew(cloud& of, const json::object& body) {
+    const auto to = parse_service(text_at(body, "service").value_or(""));
+    if (!to)
+        throw std::runtime_error("\"service\" is none that I know");
+    of.date_skew[*to] = std::chrono::seconds{number_at(body, "seconds").value_or(0)};
+    return json::object{{"ok", true}};
+}
+
 } // namespace
 
 std::set<std::string> texts(const json::array& values) {
@@ -457,6 +465,7 @@ json::value write_part(cloud& of, const std::string& part, const json::object& b
         {"heroku-keys", write_heroku_key},
         {"hosts", write_host},
         {"edges", write_edges},
+        {"clock-skew", write_skew},
         {"switches", write_switches}};
     const auto found = parts.find(part);
     if (found == parts.end())

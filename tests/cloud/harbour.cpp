@@ -10,9 +10,7 @@ harbour::harbour(boost::asio::io_context& io, cloud& what, harbour_options optio
         auto handle = [this, to](const request& r) {
             if (to == service::control)
                 return outcome{control_.serve(r), fate::answer, {}};
-            auto out = cloud_.serve(r);
-            out.answer.with("Date", http_date(cloud_.time.now()));
-            return out;
+            return cloud_.serve(r);
         };
         servers_.push_back(std::make_unique<server>(io, to, handle, port, plain ? nullptr : &authority_->context()));
         if (port != 0)

@@ -295,9 +295,15 @@ release& heroku::add_release(heroku_app& app, std::string description,
     }
     last.status = "pending";
     last.config = merged(app.config, last.changes);
-    if (!app.phase.stuck)
-        time_.at(time_.now() + app.phase.takes,
-                 [this, id = app.id, version = last.version] { finish_release(id, version); });
+    if (app.phase.stuck)
+        return last;
+    // One release phase at a time: later ones wait for their turn.
+    instant begins = time_.now();
+    for (const auto& earlier : app.releases)
+        if (earlier.status == "pending")
+            begins = std::max(begins, earlier.finishes_at);
+    last.finishes_at = begins + app.phase.takes;
+    time_.at(last.finishes_at, [this, id = app.id, version = last.version] { finish_release(id, version); });
     return last;
 }
 

@@ -30,6 +30,7 @@ struct release {
     config_map config;                                         // the snapshot, once it is known
     instant created_at{};
     instant updated_at{};
+    instant finishes_at{}; // of its release phase, while pending
 };
 
 struct release_phase {

@@ -24,7 +24,7 @@ struct infisical_switches {
     bool old_server = false;
     bool v4 = true;                       // else v4 and v2 routes are a route 404
     std::set<std::string> approval_paths; // writes below these folders answer {"approval"} and store nothing
-    bool hide_values = false;             // secretValueHidden on every read
+    bool hide_values = false;             // may describe but not read: placeholders in lists, 403 on a GET
     bool version_ignored = false;         // as before April 2025
     bool race_creates = false;            // a create of an existing key makes a second row
     bool lockout = true;                  // three bad logins lock the client id for 300 s

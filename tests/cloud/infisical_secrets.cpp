@@ -236,7 +236,10 @@ reply infisical::get_secret(const request& r, place at, const std::string& key) 
         row.version = wanted;
         row.value = past->second;
     }
-    const bool hidden = switches.hide_values || r.query_value("viewSecretValue") == "false";
+    const bool hidden = r.query_value("viewSecretValue") == "false";
+    // Who may only describe secrets gets placeholders in a list, but no single one.
+    if (switches.hide_values && !hidden && !switches.old_server)
+        return failure(403, "PermissionDenied", "You are not allowed to readValue on secrets");
     json::object body;
     auto shown = secret_json(*at.env, at.path, row, true, hidden && !switches.old_server);
     if (switches.old_server)
