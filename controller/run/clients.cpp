@@ -73,7 +73,8 @@ struct clients::cloudflare_connection {
     provider::cloudflare client;
 
     cloudflare_connection(const wiring& shared, const std::string& api_url, std::string id, secret key)
-        : way(shared, api_concurrency), account_id(id), client(way.top(), api_url, std::move(id), std::move(key)) {}
+        : way(shared, api_concurrency), account_id(id),
+          client(way.top(), api_url, std::move(id), std::move(key), &shared.clock) {}
 };
 
 struct clients::heroku_connection {

@@ -1,0 +1,100 @@
+#pragma once
+
+#include "cloud/cloud.hpp"
+#include "domain/desired.hpp"
+#include "net/transport.hpp"
+#include "run/pass.hpp"
+#include "run/plan.hpp"
+#include "support/settable_clock.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// The run floor against the miniature cloud, in one process, without a socket and in virtual time: an hour of waiting
+// takes no time, and a test can stop a "process" at any request. Each process() forgets everything that a real one
+// would.
+namespace postern::testing {
+
+// The documents that most tests start from, and the same with other documents behind them.
+std::string base_documents();
+std::string console_documents();
+domain::desired documents(const std::string& yaml);
+
+// Requests go straight to the cloud's services; what a fault makes of the reply becomes what a socket would say.
+class direct_transport final : public net::transport {
+public:
+    direct_transport(testcloud::cloud& to, settable_clock& clock) : cloud_(to), clock_(clock) {}
+
+    boost::asio::awaitable<result<net::response>> send(net::request r) override;
+
+    // Called before the nth request (from 1) that this transport carries, after it with true. Returns whether the
+    // process dies there: nothing it sends from then on arrives.
+    std::function<bool(std::size_t n, bool after)> dies;
+    std::size_t sent() const { return sent_; }
+
+private:
+    testcloud::cloud& cloud_;
+    settable_clock& clock_;
+    std::size_t sent_ = 0;
+    bool dead_ = false;
+};
+
+// What a pass told while it went on.
+struct recorder final : run::progress {
+    void finished(const domain::step& s, const domain::outcome& came) override;
+    void waiting(instant until, const std::vector<domain::condition>& conditions) override;
+
+    std::vector<std::string> words; // of the steps, as they ended; "word!" for one that failed
+    std::vector<domain::step> steps;
+    int waits = 0;
+};
+
+class miniature {
+public:
+    miniature();
+
+    testcloud::cloud cloud;
+    settable_clock clock;
+    std::map<std::string, std::string> environment;
+    run::pass_settings settings;
+    std::ostringstream logged; // everything, at debug level, of every process
+    recorder told;             // of the last process
+
+    // One process that does one pass over these documents and ends.
+    run::pass_report apply(const domain::desired& wanted);
+    run::plan plan(const domain::desired& wanted);
+    // The same, given a say in when the process dies or is asked to stop.
+    std::function<bool(std::size_t, bool)> dies;
+    std::function<void(run::stop&, const domain::step&)> on_step;
+    std::size_t requests_of_last = 0;
+
+    // Requests since the last call, without those of the operator: "infisical GET /api/v3/secrets/raw", sorted.
+    std::vector<std::string> requests();
+    std::size_t writes();
+
+    const testcloud::vault_folder& folder(const std::string& path);
+    std::string vault_value(const std::string& path, const std::string& key);
+    std::string app_value(const std::string& app, const std::string& var);
+    // Tokens whose names begin with this.
+    std::vector<const testcloud::service_token*> tokens(std::string_view name);
+
+private:
+    struct process;
+    template<class T, class Start>
+    T in_process(const domain::desired& wanted, Start start);
+
+    boost::asio::io_context io_{1};
+};
+
+// "Type reason" of what is not fine, for messages of failed checks.
+std::string troubles(const std::vector<domain::condition>& conditions);
+bool has_reason(const std::vector<domain::condition>& conditions, std::string_view reason);
+
+} // namespace postern::testing
