@@ -127,7 +127,8 @@ std::string login_words(const login& seen, bool stranger) {
                "token in an `allow` policy instead of a `non_identity` one, or is the change still spreading?";
     if (seen.recognised)
         return "to the login page: the credential is not recognised or was ignored; is its secret wrong, expired or "
-               "disabled, or the token only in an `allow` policy?";
+               "disabled, or does no `non_identity` policy of this application ask for it (an `allow` policy does "
+               "not)?";
     return "to the login page: the credential is not recognised, or no policy of this application admits it";
 }
 
