@@ -2,7 +2,7 @@
 #include "domain/judge.hpp"
 
 #include <algorithm>
-#include <array>
+#include <cstdint>
 #include <tuple>
 
 // A token's credential: which one is in force, whether a new one is needed, and the chain
@@ -59,9 +59,16 @@ const live_token* judge::token_by_client(const account_view& a, const std::strin
     return client_id.empty() || at == index.end() ? nullptr : at->second;
 }
 
+// The installation, this process, the token and its epoch: unlike any other nonce of any token, ever.
 std::string judge::new_nonce(const life& l) const {
+    std::uint32_t digest = 2166136261U; // FNV-1a
+    for (char c : l.spec->name)
+        digest = (digest ^ static_cast<unsigned char>(c)) * 16777619U;
+    std::string bytes;
+    for (unsigned shift : {24U, 16U, 8U, 0U})
+        bytes += static_cast<char>(digest >> shift);
     auto epoch = std::to_string((l.rec != nullptr ? l.rec->epoch : 0) + 1);
-    return l.state->installation.substr(0, 8) + world_.salt + epoch;
+    return l.state->installation.substr(0, 8) + world_.salt + hex(bytes) + epoch;
 }
 
 // ---- what there is

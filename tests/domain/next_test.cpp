@@ -672,3 +672,16 @@ TEST_CASE("where neither the vault's value nor ours passes, a successor is made 
     CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
     CHECK(s.rec().confirmed == s.rec().current->fingerprint);
 }
+
+TEST_CASE("tokens that are made in one pass have nothing in common, not even a nonce") {
+    scene s;
+    s.wanted.tokens.push_back(scene::spec("other", "CF_OTHER"));
+    s.wanted.bindings[0].tokens.push_back("other");
+    // One of them is adopted while the other is minted.
+    s.account().tokens = {token("tok-1", "by hand")};
+    s.folder().values["CF_OTHER"] = vault_value{"fp-hand", "tok-1.access", false, false};
+    auto words = s.settle();
+    CHECK(count(words, "delete-token") == 0);
+    CHECK(s.rec("probe").current->nonce != s.rec("other").current->nonce);
+    CHECK(s.account().tokens.size() == 2);
+}
