@@ -76,7 +76,7 @@ struct applier {
         if (s.stage == "intend" && s.value.pending)
             world.unsent.insert(s.value.pending->nonce);
         view.records[s.token] = s.value;
-        view.unreadable.erase(s.token);
+        view.clobbered.erase(s.token);
     }
 
     void operator()(const steps::mint& s) const {

@@ -101,6 +101,11 @@ life judge::find(const service_token& spec) {
         return l;
     }
     l.folder = &*folder->second;
+    if (auto at = l.state->unreadable.find(spec.name); at != l.state->unreadable.end()) {
+        l.unready = problem{reason::record_unreadable, "its record in the vault is left alone: " + at->second};
+        l.heft = weight::blocked;
+        return l;
+    }
     l.shown = value_of(*l.folder, spec.key);
     if (auto at = l.state->records.find(spec.name); at != l.state->records.end())
         l.rec = &at->second;
@@ -898,7 +903,7 @@ void judge::write_record(life& l, record value, std::string stage, std::string_v
         // A plan goes on as if that had been done; for real it is awaited.
         return;
     }
-    bool exists = l.rec != nullptr || l.state->unreadable.contains(l.spec->name);
+    bool exists = l.rec != nullptr || l.state->clobbered.contains(l.spec->name);
     offer({l.resource(),
            "record in " + vault.state_path,
            std::string{why},

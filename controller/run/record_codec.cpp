@@ -212,11 +212,18 @@ error unreadable(std::string_view what) {
     return {error_kind::refused, "vault record", std::string{what}, 0, {}, {}};
 }
 
+// Not what Postern writes: there is nothing in it to lose.
+error clobbered(std::string_view what) {
+    auto out = unreadable(what);
+    out.code = clobbered_code;
+    return out;
+}
+
 // Nothing where the version is one that this program writes.
 std::optional<error> check_version(const json::object& top) {
     const auto* v = top.if_contains("v");
     if (v == nullptr || !v->is_int64())
-        return unreadable("it has no format version `v`");
+        return clobbered("it has no format version `v`");
     if (v->get_int64() != record::format)
         return unreadable("its format version is " + std::to_string(v->get_int64()) + ", this program knows " +
                           std::to_string(record::format));
@@ -261,7 +268,7 @@ result<record> record_from(std::string_view text) {
     boost::system::error_code failed;
     auto parsed = json::parse(text, failed);
     if (failed || !parsed.is_object())
-        return unreadable("it is not a JSON object");
+        return clobbered("it is not a JSON object");
     if (auto other = check_version(parsed.get_object()))
         return *other;
     std::string wrong;
@@ -272,7 +279,7 @@ result<record> record_from(std::string_view text) {
     } catch (const std::exception&) {
         wrong = "a number is out of range";
     }
-    return unreadable(wrong);
+    return clobbered(wrong);
 }
 
 secret to_text(const key_ring::installation& i) {

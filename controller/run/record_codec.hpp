@@ -14,7 +14,9 @@
 namespace postern::run {
 
 std::string to_text(const domain::record& r);
-// An error of kind `refused` that says what is wrong, and quotes nothing.
+// An error of kind `refused` that says what is wrong, and quotes nothing. Its code is clobbered_code where the text is
+// nothing that any Postern wrote, so that the record may be rebuilt.
+inline constexpr std::string_view clobbered_code = "clobbered";
 result<domain::record> record_from(std::string_view text);
 
 // The folder's own key.

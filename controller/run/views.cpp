@@ -58,6 +58,8 @@ void read_record(const std::string& token, const rows& of, domain::state_view& i
     }
     if (r.has_value())
         into.records.emplace(token, std::move(r.value()));
+    else if (r.error().code == clobbered_code)
+        into.clobbered.insert(token);
     else
         into.unreadable[token] = r.error().what;
 }

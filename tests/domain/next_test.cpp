@@ -389,6 +389,18 @@ TEST_CASE("a lost record is rebuilt from the write-once keys and the world") {
     CHECK(s.rec().current == before.current);
     CHECK(s.rec().confirmed == before.confirmed);
 
+    auto c = provisioned();
+    c.state().records.clear();
+    c.state().clobbered = {"probe"};
+    auto j = c.ask();
+    REQUIRE(j.steps.size() == 1);
+    CHECK(std::get<steps::write_record>(j.steps[0].what).exists);
+    c.state().clobbered.clear();
+    c.state().unreadable["probe"] = "its format version is 2";
+    j = c.ask();
+    CHECK(j.steps.empty());
+    CHECK(reason_at(j, "ServiceToken/probe", "Ready") == "RecordUnreadable");
+
     auto k = provisioned();
     k.state().held.clear();
     CHECK(k.settle() == std::vector<std::string>{"hold"});
