@@ -94,8 +94,9 @@ struct scene {
         account.applications = {app("app-1", "one.raxx.app"), app("app-2", "two.raxx.app")};
         world.accounts["raxx"].seen = account;
         vault_view view;
-        view.state.seen = state_view{
-            .initialised = true, .installation = "0123456789ab", .records = {}, .unreadable = {}, .held = {}};
+        view.state.seen.emplace();
+        view.state->initialised = true;
+        view.state->installation = "0123456789ab";
         view.folders["/creds"].seen = folder_view{.exists = true, .values = {}};
         world.vaults["infisical"].seen = view;
         heroku_view heroku;
