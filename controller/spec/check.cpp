@@ -125,6 +125,7 @@ private:
 
     void refuse_type(const std::vector<std::string>& wanted, node& value, const json_path& path) {
         std::vector<std::string> words;
+        words.reserve(wanted.size());
         for (const auto& type : wanted)
             words.emplace_back(in_words(type));
         auto message = "must be " + enumerate(words, "or");
@@ -147,6 +148,7 @@ private:
     // Alternatives differ in type: the one that fits the value decides.
     void check_any(const std::vector<schema>& choices, node& value, const json_path& path, bool secret) {
         std::vector<std::string> types;
+        types.reserve(choices.size());
         for (const auto& choice : choices) {
             types.emplace_back(view(*choice.keyword("type")));
             if (types.back() == type_of(value))

@@ -21,7 +21,7 @@ namespace postern::spec {
 class fields {
 public:
     fields(const node& mapping, schema rules, json_path path)
-        : mapping_(&mapping), rules_(std::move(rules)), path_(std::move(path)) {}
+        : mapping_(&mapping), rules_(rules), path_(std::move(path)) {}
 
     const json_path& path() const { return path_; }
     json_path path(std::string_view name) const { return path_ / name; }

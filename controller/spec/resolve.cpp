@@ -89,8 +89,9 @@ private:
     // `quote` is false where the name stands below a secret field.
     void refer(const document& doc, const json_path& path, std::string_view kind, std::string& name,
                bool quote = true) {
+        static const std::vector<std::string> none;
         const auto found = names_.by_kind.find(kind);
-        const auto known = found == names_.by_kind.end() ? std::vector<std::string>{} : found->second;
+        const auto& known = found == names_.by_kind.end() ? none : found->second;
         if (name.empty() && known.size() == 1 && names_.complete)
             name = known.front();
         if (!names_.complete || std::find(known.begin(), known.end(), name) != known.end())
@@ -129,6 +130,7 @@ private:
         if (vault == nullptr)
             return;
         std::vector<std::string> folders;
+        folders.reserve(vault->vendor_paths.size());
         for (const auto& [name, folder] : vault->vendor_paths)
             folders.push_back(folder);
         if (from.path.empty())

@@ -44,7 +44,7 @@ bool is_host(std::string_view host) {
 }
 
 result<web_address> parse_address(std::string_view url) {
-    const auto bad = refusal("must be an https URL without user, query or fragment");
+    const auto bad = [] { return refusal("must be an https URL without user, query or fragment"); };
     web_address out;
     auto rest = url;
     for (std::string_view scheme : {"https", "http"}) {
@@ -55,7 +55,7 @@ result<web_address> parse_address(std::string_view url) {
         }
     }
     if (out.scheme.empty() || rest.find_first_of("?#@\\ ") != std::string_view::npos)
-        return bad;
+        return bad();
     auto authority = rest.substr(0, rest.find('/'));
     const auto after_bracket = authority.rfind(']');
     const auto colon = authority.find(':', after_bracket == std::string_view::npos ? 0 : after_bracket);
@@ -63,10 +63,10 @@ result<web_address> parse_address(std::string_view url) {
     if (colon != std::string_view::npos) {
         out.port = authority.substr(colon + 1);
         if (!is_port(out.port))
-            return bad;
+            return bad();
     }
     if (!is_host(out.host))
-        return bad;
+        return bad();
     if (out.port == (out.scheme == "https" ? "443" : "80"))
         out.port.clear();
     return out;

@@ -51,7 +51,7 @@ struct flaw {
 };
 
 struct yaml_limits {
-    std::size_t bytes = 1024 * 1024;
+    std::size_t bytes = std::size_t{1024} * 1024;
     std::size_t nodes = 20'000;
     std::size_t depth = 32;
 };
