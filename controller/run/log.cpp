@@ -33,7 +33,7 @@ std::string as_word(std::string_view value) {
         return out;
     std::string quoted = "\"";
     for (char c : out) {
-        if (c == '"' || c == '\\')
+        if (c == '"')
             quoted += '\\';
         quoted += c;
     }
