@@ -81,7 +81,9 @@ bool judge::apps_readable(life& l) {
             const auto* view = view_of(*b, app);
             bool final = view != nullptr && view->failure && view->failure->kind == error_kind::refused;
             tell("HerokuBinding/" + b->name, "Delivered", status::false_, reason::app_unreadable,
-                 view != nullptr && view->failure ? view->failure->message() : "app " + app + " could not be read",
+                 view != nullptr && view->failure
+                     ? view->failure->message()
+                     : "app " + app + " could not be read: HerokuAccount " + b->account + " says why",
                  final ? weight::blocked : weight::failed);
             tell(l.resource(), "Provisioned", status::false_, reason::app_unreadable,
                  "nothing is started while app " + app + " cannot be read", weight::told);
