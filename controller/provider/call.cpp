@@ -2,6 +2,7 @@
 
 #include "net/json.hpp"
 #include "net/wiping.hpp"
+#include "provider/words.hpp"
 
 namespace postern::provider {
 
@@ -36,6 +37,13 @@ std::optional<duration> skew_of(const net::response& r, instant now) {
     if (!date)
         return {};
     return *date - now;
+}
+
+error lost(error e, const std::string& where, const std::vector<secret>& known) {
+    if (e.where.empty())
+        e.where = where;
+    e.what = struck(e.what, known);
+    return e;
 }
 
 error failure(error_kind kind, std::string where, std::string what) {

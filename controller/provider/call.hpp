@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // What every provider's requests and answers have in common.
 namespace postern::provider {
@@ -25,6 +26,9 @@ void send_json(net::request& r, const boost::json::value& body);
 
 // The remote's clock minus ours, where the answer has a Date.
 std::optional<duration> skew_of(const net::response& r, instant now);
+
+// The transport's own failure, as the error of this call.
+error lost(error e, const std::string& where, const std::vector<secret>& known);
 
 // An error that no HTTP status stands for.
 error failure(error_kind kind, std::string where, std::string what);

@@ -189,12 +189,8 @@ awaitable<result<json::value>> cloudflare::exchange(call c) {
     if (c.body)
         send_json(r, *c.body);
     auto answer = co_await transport_.send(std::move(r));
-    if (!answer) {
-        auto e = answer.error();
-        if (e.where.empty())
-            e.where = c.name();
-        co_return e;
-    }
+    if (!answer)
+        co_return lost(answer.error(), c.name(), known);
     auto now = clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
     if (auto skew = skew_of(*answer, now))
         skew_ = skew;

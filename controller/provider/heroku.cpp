@@ -155,12 +155,8 @@ awaitable<result<heroku::answer>> heroku::exchange(call c) {
     if (!c.vars.empty())
         send_json(r, body_of(c.vars));
     auto got = co_await transport_.send(std::move(r));
-    if (!got) {
-        auto e = got.error();
-        if (e.where.empty())
-            e.where = c.name();
-        co_return e;
-    }
+    if (!got)
+        co_return lost(got.error(), c.name(), known);
     auto body = wire::parse(got->body);
     if (got->status / 100 != 2 || !body) {
         auto e = failed(*got, body, c.app, c.repeatable, known, net::system_clock{}.now());

@@ -259,12 +259,8 @@ awaitable<result<json::value>> infisical::session::send(net::request r, std::vec
     auto what = r.what;
     auto repeatable = r.repeatable;
     auto got = co_await transport.send(std::move(r));
-    if (!got) {
-        auto e = got.error();
-        if (e.where.empty())
-            e.where = what;
-        co_return e;
-    }
+    if (!got)
+        co_return lost(got.error(), what, known);
     if (auto seen = skew_of(*got, clock.now()))
         skew = seen;
     auto body = wire::parse(got->body);
