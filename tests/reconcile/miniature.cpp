@@ -18,18 +18,17 @@ using testcloud::service;
 
 namespace {
 
-constexpr std::string_view cloudflare_origin = "http://127.0.0.1:1001";
-constexpr std::string_view vault_origin = "http://127.0.0.1:1002";
-constexpr std::string_view heroku_origin = "http://127.0.0.1:1003";
 constexpr std::string_view edge_origin = "http://127.0.0.1:1004";
 
 service service_at(const net::request& r) {
     if (r.connect_to)
         return *r.connect_to == edge_origin ? service::edge : service::control;
-    return r.origin == cloudflare_origin ? service::cloudflare
-           : r.origin == vault_origin    ? service::infisical
-           : r.origin == heroku_origin   ? service::heroku
-                                         : service::control;
+    // By port: "localhost" is the same cloud, for documents that need a second connection to it.
+    const auto port = r.origin.substr(r.origin.rfind(':') + 1);
+    return port == "1001"   ? service::cloudflare
+           : port == "1002" ? service::infisical
+           : port == "1003" ? service::heroku
+                            : service::control;
 }
 
 std::string method_of(net::method m) {
@@ -81,6 +80,10 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
     dead_ = dead_ || (dies && dies(n, false));
     if (dead_)
         co_return error{error_kind::cancelled, r.what, "the process is dead", 0, {}, {}};
+    if (auto stopped = on_the_way ? on_the_way(r) : std::nullopt) {
+        stopped->where = r.what;
+        co_return std::move(*stopped);
+    }
     if (cloud_.time.now() < clock_.now())
         cloud_.advance_to(clock_.now());
     auto out = cloud_.serve(as_cloud_sees(r));
@@ -128,6 +131,7 @@ struct miniature::process {
                               std::string{edge_origin}}),
           around{wanted, remotes, ring, reach, in.clock}, reader(around), watch(in.told, halt, in.on_step) {
         wire.dies = in.dies;
+        wire.on_the_way = in.on_the_way;
         reach.env = [&in](const std::string& name) -> std::optional<secret> {
             auto at = in.environment.find(name);
             return at == in.environment.end() ? std::nullopt : std::optional<secret>{secret{at->second}};
@@ -159,7 +163,7 @@ miniature::miniature() : clock(testcloud::cloud::default_start()) {
 }
 
 template<class T, class Start>
-T miniature::in_process(const domain::desired& wanted, Start start) {
+T miniature::run_process(const domain::desired& wanted, Start start) {
     told = recorder{};
     process p{*this, wanted};
     std::optional<T> out;
@@ -180,15 +184,28 @@ T miniature::in_process(const domain::desired& wanted, Start start) {
 
 run::pass_report miniature::apply(const domain::desired& wanted) {
     std::unique_ptr<run::pass> one;
-    return in_process<run::pass_report>(wanted, [&](process& p) {
+    return run_process<run::pass_report>(wanted, [&](process& p) {
         one = std::make_unique<run::pass>(p.around, p.reader, p.world, p.halt, p.watch, settings, io_.get_executor());
         return one->run();
     });
 }
 
 run::plan miniature::plan(const domain::desired& wanted) {
-    return in_process<run::plan>(
+    return run_process<run::plan>(
         wanted, [&](process& p) { return run::make_plan(p.around, p.reader, p.world, p.halt, p.watch, settings); });
+}
+
+namespace {
+
+asio::awaitable<bool> whole(asio::awaitable<void> job) {
+    co_await std::move(job);
+    co_return true;
+}
+
+} // namespace
+
+void miniature::in_process(const domain::desired& wanted, const std::function<asio::awaitable<void>(hands)>& job) {
+    run_process<bool>(wanted, [&](process& p) { return whole(job(hands{p.around, p.reader, p.halt, p.world})); });
 }
 
 std::vector<std::string> miniature::requests() {

@@ -37,6 +37,8 @@ public:
     // Called before the nth request (from 1) that this transport carries, after it with true. Returns whether the
     // process dies there: nothing it sends from then on arrives.
     std::function<bool(std::size_t n, bool after)> dies;
+    // What becomes of a request on the way, where it does not arrive: no name, no route, a certificate nobody trusts.
+    std::function<std::optional<error>(const net::request&)> on_the_way;
     std::size_t sent() const { return sent_; }
 
 private:
@@ -70,8 +72,17 @@ public:
     // One process that does one pass over these documents and ends.
     run::pass_report apply(const domain::desired& wanted);
     run::plan plan(const domain::desired& wanted);
+    // What a process has in memory, for tests that take single steps.
+    struct hands {
+        run::surroundings around;
+        run::gatherer& reader;
+        run::stop& halt;
+        domain::observed& world;
+    };
+    void in_process(const domain::desired& wanted, const std::function<boost::asio::awaitable<void>(hands)>& job);
     // The same, given a say in when the process dies or is asked to stop.
     std::function<bool(std::size_t, bool)> dies;
+    std::function<std::optional<error>(const net::request&)> on_the_way;
     std::function<void(run::stop&, const domain::step&)> on_step;
     std::size_t requests_of_last = 0;
 
@@ -88,7 +99,7 @@ public:
 private:
     struct process;
     template<class T, class Start>
-    T in_process(const domain::desired& wanted, Start start);
+    T run_process(const domain::desired& wanted, Start start);
 
     boost::asio::io_context io_{1};
 };
