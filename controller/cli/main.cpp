@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "cli/options.hpp"
 #include "cli/verbs.hpp"
 #include "net/http.hpp"
@@ -10,6 +11,7 @@
 #include <map>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 // Wiring alone: flags and their environment twins become options, options go to a verb.
 
@@ -28,10 +30,11 @@ void harden() {
 
 // A duration the way Go writes it, into `into`.
 CLI::Option* add_duration(CLI::App& to, const std::string& name, postern::duration& into, const std::string& help) {
-    auto take = [&into](const std::string& text) {
+    auto take = [&into, name](const std::string& text) {
         auto parsed = postern::parse_duration(text);
         if (parsed.has_error() || parsed.value() <= postern::duration{0})
-            throw CLI::ValidationError(text + " is not a duration above zero, like 30s, 20m or 1h30m");
+            throw CLI::ValidationError(name + ": \"" + postern::printable(text) +
+                                       "\" is not a duration above zero, like 30s, 20m or 1h30m");
         into = parsed.value();
     };
     return to.add_option_function<std::string>(name, take, help)
@@ -53,14 +56,14 @@ void add_global(CLI::App& app, cli::options& asked) {
     app.add_option_function<std::string>(
            "--log-level", [&asked, levels](const std::string& word) { asked.log_level = levels.at(word); },
            "How much is told on stderr; debug tells every HTTP call, and never a secret")
-        ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+        ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
         ->type_name("debug|info|warn|error")
         ->default_str("warn")
         ->envname("POSTERN_LOG_LEVEL");
     app.add_option_function<std::string>(
            "--log-format", [&asked, formats](const std::string& word) { asked.log_format = formats.at(word); },
            "How it is told [text on a terminal, else json]")
-        ->check(CLI::IsMember({"text", "json"}))
+        ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("text|json")
         ->envname("POSTERN_LOG_FORMAT");
     add_duration(app, "--request-timeout", asked.request_timeout, "How long one HTTP request may take")
@@ -100,7 +103,7 @@ void add_output(CLI::App& verb, cli::options& asked) {
     verb.add_option_function<std::string>(
             "-o,--output", [&asked, forms](const std::string& word) { asked.form = forms.at(word); },
             "What stdout gets: text, or one JSON document")
-        ->check(CLI::IsMember({"text", "json"}))
+        ->check(CLI::IsMember({"text", "json"}).description(""))
         ->type_name("text|json")
         ->default_str("text")
         ->envname("POSTERN_OUTPUT");
@@ -113,7 +116,7 @@ void add_limits(CLI::App& verb, cli::options& asked) {
     verb.add_option("--max-changes", asked.max_changes,
                     "Refuse a pass that would delete or overwrite more than this many percent of ten or more objects")
         ->type_name("PERCENT")
-        ->check(CLI::Range(0, 100))
+        ->check(CLI::Range(0, 100).description(""))
         ->default_str("30")
         ->envname("POSTERN_MAX_CHANGES");
 }
@@ -136,6 +139,7 @@ constexpr const char* about_validate =
     "  postern validate specs/\n"
     "  postern validate specs/account.yaml specs/console.yaml\n"
     "  postern validate --secrets-dir /run/secrets specs/     if documents say {file: ...}\n"
+    "\nThe flags that all commands share: postern --help\n"
     "\nExit code: 0 the documents are fine, 1 they are not.";
 
 constexpr const char* about_plan =
@@ -145,6 +149,7 @@ constexpr const char* about_plan =
     "  postern plan specs/ -o json | jq '.steps[] | [.action, .target, .reason]'\n"
     "  postern plan specs/ --prune        with what left git\n"
     "  postern plan specs/ --log-level debug     with every HTTP call, on stderr\n"
+    "\nThe flags that all commands share: postern --help\n"
     "\nExit code: 0 nothing to do now, 2 changes are pending, 1 an error.";
 
 constexpr const char* about_apply =
@@ -155,8 +160,21 @@ constexpr const char* about_apply =
     "  postern apply specs/ --auto-approve           for CI\n"
     "  postern apply specs/ --auto-approve --wait 5m -o json\n"
     "  postern apply specs/ --auto-approve --prune   also deletes what left git, where its deletionPolicy is Delete\n"
+    "\nThe flags that all commands share: postern --help\n"
     "\nExit code: 0 all that can be done now is done; 3 something needs a person, say an authorization; 1 an error, a\n"
     "credential that is still unproven after --wait, or a consumer that could not be reached (1 beats 3).";
+
+// A wrong value may come from a variable that nobody has in mind.
+void tell_environment() {
+    std::string names;
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+        const std::string_view entry{*variable};
+        if (entry.starts_with("POSTERN_"))
+            names += " " + std::string{entry.substr(0, entry.find('='))};
+    }
+    if (!names.empty())
+        std::cerr << "Set in the environment, and read where a flag is not given:" << names << '\n';
+}
 
 int run(int argc, char** argv) {
     cli::options asked;
@@ -190,7 +208,10 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
-        return app.exit(e) == 0 ? cli::code::fine : cli::code::error;
+        if (app.exit(e) == 0)
+            return cli::code::fine;
+        tell_environment();
+        return cli::code::error;
     }
     if (*validate)
         return cli::validate(asked);

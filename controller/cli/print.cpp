@@ -55,10 +55,13 @@ bool is_note(const step& s) {
     return std::holds_alternative<domain::steps::write_record>(s.what);
 }
 
+// Room for the longest word, "await-release", and two blanks.
+constexpr std::size_t word_width = 15;
+
 std::string step_line(const step& s, bool colour) {
     auto [sign, paint] = mark_of(domain::kind_of(s));
-    auto line =
-        "  " + painted(padded(sign, 3), paint, colour) + " " + padded(domain::word(s), 12) + printable(s.target);
+    auto line = "  " + painted(padded(sign, 3), paint, colour) + " " + padded(domain::word(s), word_width) +
+                printable(s.target);
     return line + "  " + painted("# " + s.reason + ": " + printable(s.words), faint, colour) + "\n";
 }
 
@@ -69,8 +72,8 @@ std::string notes_line(const std::vector<const step*>& notes, bool colour) {
     for (const auto* note : notes)
         words.push_back(domain::word(*note));
     const auto& record = std::get<domain::steps::write_record>(notes.front()->what);
-    return "  " + painted(padded(sign, 3), paint, colour) + " " + padded("record", 12) + join(words, ", ") + "  " +
-           painted("# notes in " + printable(record.path), faint, colour) + "\n";
+    return "  " + painted(padded(sign, 3), paint, colour) + " " + padded("record", word_width) + join(words, ", ") +
+           "  " + painted("# notes in " + printable(record.path), faint, colour) + "\n";
 }
 
 // The resources in the order in which they first come up.
