@@ -27,16 +27,19 @@ namespace {
 
 const std::string folder = "/MooseQuest/cloudflare";
 
-struct world {
+struct example {
     testcloud::cloud all{7};
+    example() { all.seed_example(); }
+};
+
+struct world : example {
     boost::asio::io_context io;
     testing::cloud_transport wire{all};
     testing::cloud_clock clock{all};
-    provider::cloudflare access;
-    provider::heroku platform;
-    infisical vault;
-
-    world() : world(seeded{}) {}
+    provider::cloudflare access{wire, "https://api.cloudflare.com/client/v4", all.access.account_id,
+                                secret{all.example.api_token}, &clock};
+    provider::heroku platform{wire, "https://api.heroku.com", secret{all.example.heroku_key}};
+    infisical vault{wire, clock, {"https://app.infisical.com", "", all.vault.project_slug, "prod"}, keys()};
 
     domain::live_application console() {
         auto list = run(io, access.list_applications());
@@ -66,13 +69,6 @@ struct world {
     }
 
 private:
-    struct seeded {};
-    explicit world(seeded)
-        : access((all.seed_example(), wire), "https://api.cloudflare.com/client/v4", all.access.account_id,
-                 secret{all.example.api_token}, &clock),
-          platform(wire, "https://api.heroku.com", secret{all.example.heroku_key}),
-          vault(wire, clock, {"https://app.infisical.com", "", all.vault.project_slug, "prod"}, keys()) {}
-
     infisical::login keys() const {
         infisical::universal_login k;
         k.client_id = secret{all.example.client_id};
