@@ -36,19 +36,19 @@ struct from_vault {
 };
 using value_source = std::variant<from_env, from_file, from_vault>;
 // A literal, or a source: for values that are no secret.
-using value = std::variant<std::string, value_source>;
+using text_value = std::variant<std::string, value_source>;
 
 struct cloudflare_account {
     std::string name;
     origin at;
     std::string api_url; // no trailing slash: "https://api.cloudflare.com/client/v4"
-    value account_id;
+    text_value account_id;
     value_source api_token;
     std::vector<std::string> applications; // host globs; empty: any host
 };
 
 struct universal_auth {
-    value client_id;
+    text_value client_id;
     value_source client_secret;
 };
 struct token_auth {

@@ -45,7 +45,7 @@ std::set<std::string> folders_of(const domain::desired& wanted, const domain::in
         if (const auto* at = std::get_if<domain::from_vault>(&from); at != nullptr && at->vault == vault.name)
             paths.insert(at->path);
     };
-    auto add_value = [&](const domain::value& from) {
+    auto add_value = [&](const domain::text_value& from) {
         if (const auto* source = std::get_if<domain::value_source>(&from))
             add(*source);
     };

@@ -117,7 +117,7 @@ result<secret> sources::read(const domain::value_source& from) const {
     return trimmed;
 }
 
-result<std::string> sources::read(const domain::value& from) const {
+result<std::string> sources::read(const domain::text_value& from) const {
     if (const auto* literal = std::get_if<std::string>(&from))
         return *literal;
     auto value = read(std::get<domain::value_source>(from));

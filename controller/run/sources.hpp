@@ -38,7 +38,7 @@ public:
     // Without the newline that files and pasted values end in. Absent and empty are errors of kind `credential`.
     result<secret> read(const domain::value_source& from) const;
     // A literal, or a value that is no secret.
-    result<std::string> read(const domain::value& from) const;
+    result<std::string> read(const domain::text_value& from) const;
 
 private:
     result<secret> from_vault(const domain::from_vault& at) const;

@@ -70,7 +70,7 @@ public:
 
     domain::value_source secret(fields& from, std::string_view name) { return source(from.section(name)); }
 
-    domain::value literal_or_source(fields& from, std::string_view name) {
+    domain::text_value literal_or_source(fields& from, std::string_view name) {
         const auto* given = from.raw(name);
         if (given == nullptr || given->is == node::kind::text)
             return given == nullptr ? "" : given->scalar;
@@ -309,7 +309,7 @@ drafts read_documents(const std::vector<document>& documents, const load_options
 
 namespace {
 
-void add_source(std::vector<placed_source>& to, const json_path& path, domain::value& value) {
+void add_source(std::vector<placed_source>& to, const json_path& path, domain::text_value& value) {
     if (auto* source = std::get_if<domain::value_source>(&value))
         to.push_back({path, source});
 }

@@ -169,7 +169,7 @@ TEST_CASE("sources are read where they point, without the last newline, and erro
 
     CHECK(same(from.read(domain::value_source{from_env{"SET"}}).value(), secret{"hush"}));
     CHECK(same(from.read(domain::value_source{from_vault{"v", "/f", "KEY"}}).value(), secret{"hush"}));
-    CHECK(from.read(domain::value{std::string{"literal"}}).value() == "literal");
+    CHECK(from.read(domain::text_value{std::string{"literal"}}).value() == "literal");
     struct wrong {
         domain::value_source source;
         std::string names;

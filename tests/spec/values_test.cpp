@@ -68,7 +68,7 @@ TEST_CASE("sources are resolved to what they name") {
     const auto d = desired_of({accounts, vault, heroku}, {{}, "/run/secrets", {}});
     const auto& a = d.cloudflare.at(0);
     CHECK(a.api_url == "https://api.cloudflare.com/client/v4");
-    CHECK(a.account_id == domain::value{domain::value_source{domain::from_file{"/run/secrets/cf/id"}}});
+    CHECK(a.account_id == domain::text_value{domain::value_source{domain::from_file{"/run/secrets/cf/id"}}});
     CHECK(a.api_token == domain::value_source{domain::from_vault{"infisical", "/shop/cloudflare", "K"}});
     CHECK(a.applications.empty());
     CHECK(d.heroku.at(0).api_url == "https://api.heroku.com");
