@@ -29,22 +29,33 @@ void checker::expect(const std::string& consumer_name, const std::string& place)
     who.hosts.insert(place);
 }
 
-void checker::check(const std::string& cause) {
+void checker::check(const std::string& cause, const touched& by) {
     if (!enabled)
         return;
-    learn_places();
-    const auto held = look();
-    for (const auto& [name, values] : held) {
+    const bool everything = by.how_far == touched::reach::everything;
+    if (everything)
+        learn_places();
+    auto held = look();
+    auto concerned = [&](const consumer& who, const std::vector<std::optional<credential>>& values) {
+        return everything || who.held != values || std::any_of(values.begin(), values.end(), [&](const auto& v) {
+                   return v && by.client_ids.contains(v->client_id);
+               });
+    };
+    for (auto& [name, values] : held) {
         auto& who = consumers_[name];
+        if (!concerned(who, values))
+            continue;
         who.name = name;
-        for (const auto& value : values)
+        who.held = std::move(values);
+        for (const auto& value : who.held)
             if (value)
                 admit(*value, who);
-        ask(values, who, cause);
+        ask(who, cause);
     }
     for (auto& [name, who] : consumers_) {
         if (held.contains(name))
             continue;
+        who.held.clear();
         for (const auto& [place, index] : who.broken)
             refusals_[index].until = time_.now();
         who.broken.clear();
@@ -180,9 +191,9 @@ void checker::admit(const credential& held, consumer& who) {
     }
 }
 
-void checker::ask(const std::vector<std::optional<credential>>& held, consumer& who, const std::string& cause) {
+void checker::ask(consumer& who, const std::string& cause) {
     for (const auto& place : who.hosts) {
-        auto found = refused(held, place);
+        auto found = refused(who.held, place);
         const auto open = who.broken.find(place);
         if (open != who.broken.end() && !found) {
             refusals_[open->second].until = time_.now();

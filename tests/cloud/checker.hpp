@@ -52,15 +52,25 @@ struct excuse {
 struct consumer {
     std::string name; // "heroku:app/VAR", "heroku:app/ID_VAR+SECRET_VAR", "vault:prod:/folder/KEY"
     std::set<std::string> hosts;
+    // What it would send, as last seen: nothing for a value that is no credential; more than one while the dynos of a
+    // former release still run; empty where it holds no value.
+    std::vector<std::optional<credential>> held;
     std::map<std::string, std::size_t> broken; // place → index of its open refusal
+};
+
+// What a change can have touched at Access. What consumers hold is looked at always.
+struct touched {
+    enum class reach { nothing, tokens, everything };
+    reach how_far = reach::everything;
+    std::set<std::string> client_ids; // of `tokens`
 };
 
 class checker {
 public:
     checker(virtual_time& time, books& ledger, cloudflare& access, infisical& vault, heroku& apps, edge& locations);
 
-    // Looks at everything. `cause` is what a refusal found now is put down to.
-    void check(const std::string& cause);
+    // Asks for every consumer that the change can concern. `cause` is what a refusal found now is put down to.
+    void check(const std::string& cause, const touched& by = {});
 
     void expect(const std::string& consumer_name, const std::string& place);
     void excuse_from_now_on(excuse e) { excuses_.push_back(std::move(e)); }
@@ -76,8 +86,6 @@ public:
     bool enabled = true;
 
 private:
-    // What each consumer would send at this instant; nothing where its value is no credential. More than one while
-    // the dynos of a former release still run.
     using holdings = std::map<std::string, std::vector<std::optional<credential>>>;
 
     holdings look();
@@ -89,7 +97,7 @@ private:
     const application* guard(const access_config& config, const std::string& place);
     verdict judge_place(std::size_t location, const std::string& place, const std::optional<credential>& shown);
     void admit(const credential& held, consumer& who);
-    void ask(const std::vector<std::optional<credential>>& held, consumer& who, const std::string& cause);
+    void ask(consumer& who, const std::string& cause);
     // What is wrong with that consumer at that place; nothing where it passes.
     std::optional<refusal> refused(const std::vector<std::optional<credential>>& held, const std::string& place);
     bool excused(const refusal& r) const;

@@ -76,9 +76,10 @@ outcome cloud::serve(const request& r) {
             f.act();
     }
     if (acts) {
+        const auto by = touched_by(r);
         out.answer = dispatch(r, false, line);
         if (!r.reads() && out.answer.status < 400 && r.to != service::edge)
-            changed(std::string{to_string(r.to)} + " " + r.method + " " + r.target);
+            changed(std::string{to_string(r.to)} + " " + r.method + " " + r.target, by);
     }
     for (const auto& f : met) {
         apply_to(f, out);
@@ -96,11 +97,12 @@ outcome cloud::serve(const request& r) {
 reply cloud::as_operator(service to, std::string method, std::string target, const json::value& body) {
     auto r = make_request(to, std::move(method), std::move(target), {}, body.is_null() ? "" : json::serialize(body));
     entry line{time.now(), to, r.method, r.target, 0, fate::answer, kind_of(r), "", true, ""};
+    const auto by = touched_by(r);
     auto answer = dispatch(r, true, line);
     line.status = answer.status;
     ledger.enter(std::move(line));
     if (!r.reads() && answer.status < 400)
-        changed("operator: " + std::string{to_string(to)} + " " + r.method + " " + r.target);
+        changed("operator: " + std::string{to_string(to)} + " " + r.method + " " + r.target, by);
     return answer;
 }
 
@@ -125,10 +127,40 @@ reply cloud::dispatch(const request& r, bool by_operator, entry& line) {
     return text_reply(404, "text/plain", "no such service");
 }
 
-void cloud::changed(const std::string& cause) {
+void cloud::changed(const std::string& cause, const touched& by) {
     next_ending_.reset();
-    network.record();
-    checks.check(cause);
+    if (by.how_far != touched::reach::nothing)
+        network.record();
+    checks.check(cause, by);
+}
+
+// A vault or Heroku request touches no token, one about a service token touches that token alone.
+touched cloud::touched_by(const request& r) const {
+    touched by;
+    const auto& s = r.segments;
+    if (r.to != service::cloudflare)
+        by.how_far = touched::reach::nothing;
+    else if (s.size() > 5 && s[5] == "service_tokens")
+        by.how_far = touched::reach::tokens;
+    if (by.how_far == touched::reach::tokens && s.size() > 6)
+        if (const auto found = access.config.tokens.find(s[6]); found != access.config.tokens.end())
+            by.client_ids.insert(found->second.client_id);
+    return by;
+}
+
+// The tokens that end, or whose previous secret ends, at this instant; everything where some location learns of a
+// change.
+touched cloud::ended_now() const {
+    const auto now = time.now();
+    const auto arrival = network.next_arrival(now - duration{1});
+    touched by;
+    if (arrival == now)
+        return by;
+    by.how_far = touched::reach::tokens;
+    for (const auto& [id, token] : access.config.tokens)
+        if (token.expires_at == now || (token.previous_secret && token.previous_until == now))
+            by.client_ids.insert(token.client_id);
+    return by;
 }
 
 void cloud::advance(duration by) {
@@ -154,7 +186,7 @@ void cloud::move_through(instant until) {
         time.move_to(*next);
         time.run_timers();
         next_ending_.reset();
-        checks.check("time passing");
+        checks.check("time passing", ended_now());
     }
     time.move_to(until);
 }

@@ -48,7 +48,7 @@ public:
     reply as_operator(service to, std::string method, std::string target, const json::value& body = nullptr);
 
     // To be called after a change by hand: edges learn of it, the checker looks.
-    void changed(const std::string& cause = "a change by hand");
+    void changed(const std::string& cause = "a change by hand", const touched& by = {});
     // Moves time, stopping at every instant at which something falls due.
     void advance(duration by);
     void advance_to(instant at);
@@ -69,6 +69,8 @@ public:
 
 private:
     reply dispatch(const request& r, bool by_operator, entry& line);
+    touched touched_by(const request& r) const;
+    touched ended_now() const;
     void move_through(instant until);
     std::optional<instant> next_event() const;
 

@@ -185,15 +185,19 @@ reply cloudflare::verify_token(const request& r, bool account_endpoint) {
     return cloudflare_success(200, result);
 }
 
-reply cloudflare::page(const request& r, json::array items) const {
+reply cloudflare::page(const request& r, const json::array& items) const {
+    return page(r, items.size(), [&](std::size_t i) { return items[i]; });
+}
+
+reply cloudflare::page(const request& r, std::size_t total, const std::function<json::value(std::size_t)>& item) const {
     const auto per_page =
         std::clamp<std::size_t>(number_in(r, "per_page", switches.default_per_page), 1, switches.per_page_cap);
     const auto number = std::max<std::size_t>(number_in(r, "page", 1), 1);
-    const auto total = items.size();
     const auto from = std::min(total, (number - 1) * per_page);
     const auto to = std::min(total, from + per_page);
-    json::array shown(std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(from)),
-                      std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(to)));
+    json::array shown;
+    for (auto i = from; i < to; ++i)
+        shown.push_back(item(i));
     json::object info{{"page", number},
                       {"per_page", per_page},
                       {"count", shown.size()},
@@ -228,7 +232,7 @@ reply cloudflare::access_requests(const request& r) const {
                        {"user_email", ""},
                        {"connection", "service_token"}});
     }
-    return page(r, std::move(out));
+    return page(r, out);
 }
 
 } // namespace postern::testcloud

@@ -6,6 +6,7 @@
 #include "cloud/exchange.hpp"
 #include "cloud/virtual_time.hpp"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -114,7 +115,9 @@ private:
     reply organizations() const;
     reply access_requests(const request& r) const;
 
-    reply page(const request& r, json::array items) const;
+    reply page(const request& r, const json::array& items) const;
+    // The same of `total` items, of which only those on the page are made.
+    reply page(const request& r, std::size_t total, const std::function<json::value(std::size_t)>& item) const;
 
     virtual_time& time_;
     dice& ids_;

@@ -115,10 +115,7 @@ reply cloudflare::list_apps(const request& r) {
     std::sort(found.begin(), found.end(), [](const auto* a, const auto* b) {
         return std::tie(a->created_at, a->id) < std::tie(b->created_at, b->id);
     });
-    json::array items;
-    for (const auto* app : found)
-        items.push_back(app_json(*app));
-    return page(r, std::move(items));
+    return page(r, found.size(), [&](std::size_t i) { return app_json(*found[i]); });
 }
 
 // Whole-object replace: what the body leaves out falls back to nothing, but an absent `policies` touches none.

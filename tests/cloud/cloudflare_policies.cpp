@@ -176,7 +176,7 @@ reply cloudflare::reusable_policies(const request& r, std::span<const std::strin
         for (const auto& [id, p] : config.policies)
             if (p.reusable)
                 items.push_back(policy_json(p, std::nullopt, false));
-        return page(r, std::move(items));
+        return page(r, items);
     }
     if (rest.empty() && r.method == "POST") {
         policy p;
@@ -253,7 +253,7 @@ reply cloudflare::groups(const request& r, std::span<const std::string> rest) {
         json::array items;
         for (const auto& [id, g] : config.groups)
             items.push_back(to_object(g));
-        return page(r, std::move(items));
+        return page(r, items);
     }
     auto found = rest.size() == 1 ? config.groups.find(rest[0]) : config.groups.end();
     if (!rest.empty() && found == config.groups.end())

@@ -78,10 +78,7 @@ reply cloudflare::tokens(const request& r, std::span<const std::string> rest) {
         std::sort(found.begin(), found.end(), [](const auto* a, const auto* b) {
             return std::tie(a->created_at, a->id) < std::tie(b->created_at, b->id);
         });
-        json::array items;
-        for (const auto* token : found)
-            items.push_back(token_json(*token, false));
-        return page(r, std::move(items));
+        return page(r, found.size(), [&](std::size_t i) { return token_json(*found[i], false); });
     }
     const auto found = config.tokens.find(rest[0]);
     if (found == config.tokens.end())
