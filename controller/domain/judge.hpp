@@ -14,7 +14,9 @@
 
 // The working state of one call of next(): what the documents mean in the world as it was seen, and what has been
 // decided so far. Private to the domain; next() is its only user. Each part of the judgement has a file of its own:
-// life.cpp (a token's credential), grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
+// life.cpp (what a token
+// has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), proving.cpp, recording.cpp, grant.cpp
+// (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
 namespace postern::domain {
 
 // Policies of one binding on one application.
@@ -74,7 +76,7 @@ private:
     void wake_at(instant at);
     void guard_mass_changes();
 
-    // ---- life.cpp
+    // ---- life.cpp, chain.cpp, upkeep.cpp, proving.cpp, recording.cpp
     life find(const service_token& spec);
     void find_current(life& l);
     void find_pending(life& l);
@@ -154,6 +156,9 @@ private:
 
 // Whether the text asks for `key`: "I authorize KEY", or "I authorize KEY again YYYY-MM-DD".
 bool authorizes(const std::string& text, const std::string& key);
+
+// What a token is called until it is promoted.
+std::string pending_name(const service_token& t, const std::string& nonce);
 
 std::string policy_lock(const std::string& binding, const std::string& app);
 

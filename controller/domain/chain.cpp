@@ -1,0 +1,406 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+#include <cstdint>
+
+// How a credential comes to be: intend → mint → hold → bind → prove → promote. What follows, deliver and confirm, is
+// upkeep: a credential that is in force is brought to everybody who should have it.
+namespace postern::domain {
+
+namespace {
+
+constexpr duration greatest_skew = std::chrono::seconds{60};
+
+} // namespace
+
+std::string pending_name(const service_token& t, const std::string& nonce) {
+    return t.display_name + " (pending " + nonce + ")";
+}
+
+bool authorizes(const std::string& text, const std::string& key) {
+    auto start = "I authorize " + key;
+    if (!text.starts_with(start))
+        return false;
+    auto rest = std::string_view{text}.substr(start.size());
+    if (rest.empty())
+        return true;
+    constexpr std::string_view again = " again ";
+    if (!rest.starts_with(again))
+        return false;
+    return parse_instant(std::string{rest.substr(again.size())} + "T00:00:00Z").has_value();
+}
+
+void judge::advance(life& l) {
+    if (l.unready) {
+        tell(l.resource(), "Ready", status::unknown, l.unready->reason, l.unready->message, l.heft);
+        return;
+    }
+    if (l.waiting)
+        return;
+    if (l.vault->awaiting_approval.contains(l.spec->path)) {
+        tell(l.resource(), "Provisioned", status::false_, reason::awaiting_approval,
+             "the vault answered a write to " + l.spec->path +
+                 " with an approval request: nothing was stored. Let Postern's identity bypass the change policy of "
+                 "this folder, or merge the request",
+             weight::blocked);
+        return;
+    }
+    if (l.account != nullptr && index_.at(l.account).names[l.spec->display_name] > 1 && l.current)
+        tell(l.resource(), "Provisioned", status::true_, reason::duplicate_name,
+             "Cloudflare has more than one token named \"" + printable(l.spec->display_name) +
+                 "\"; ours is known by its id, the others are left alone",
+             weight::told);
+    if (l.rec != nullptr && l.rec->current && l.current && l.rec->current->fingerprint == l.current->fingerprint &&
+        available(l, l.current->fingerprint)) {
+        if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
+            bool fixing = l.rec->pending->reason == reason::emergency_fix;
+            auto from = fixing ? emergency_fix(l) : std::nullopt;
+            if (!fixing || from || l.pending)
+                issue(l, l.rec->pending->reason, "what was begun is finished", from.value_or(""));
+            return;
+        }
+        if (auto fix = emergency_fix(l)) {
+            issue(l, reason::emergency_fix,
+                  "another credential passes the hosts where ours does not: somebody's emergency fix", *fix);
+            return;
+        }
+        bool foreign = l.shown != nullptr && l.shown->fingerprint != l.current->fingerprint;
+        if (foreign && is_dead(l, l.current->fingerprint) &&
+            (l.shown->client_id.empty() || is_dead(l, l.shown->fingerprint))) {
+            issue(l, reason::secret_mismatch, "the vault's value is another than ours, and neither passes");
+            return;
+        }
+        maintain(l);
+        return;
+    }
+    if (l.current && available(l, l.current->fingerprint)) {
+        adopt(l);
+        return;
+    }
+    if (l.pending) {
+        carry_pending(l);
+        return;
+    }
+    if (l.gone || !l.current)
+        issue(l, reason::token_missing, l.gone ? "the token is gone from Cloudflare" : "there is no token yet");
+    else
+        issue(l, reason::secret_missing, "nobody can show the token's secret");
+}
+
+// A credential that the world holds and the record does not name: promoted before a crash, or found and adopted.
+void judge::adopt(life& l) {
+    const auto& c = *l.current;
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault || !vault->state)
+            continue;
+        for (const auto& [other, r] : vault->state->records) {
+            if (other != l.spec->name && r.current && r.current->token_id == c.token_id) {
+                tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
+                     "token " + c.token_id + " is already kept for ServiceToken " + printable(other), weight::blocked);
+                return;
+            }
+        }
+    }
+    bool was_ours = !c.nonce.empty();
+    if (!was_ours) {
+        if (prove(l, c.fingerprint, reason::adopted) != answer::yes)
+            return;
+        credential kept = c;
+        kept.nonce = new_nonce(l);
+        hold(l, kept, reason::adopted, "the credential that is in use passes its hosts and is taken over as it is");
+        return;
+    }
+    auto r = settled_record(l);
+    if (!look_before_promote(l, r, c.fingerprint))
+        return;
+    bool minted = l.rec != nullptr && l.rec->pending && l.rec->pending->nonce == c.nonce;
+    auto why = minted ? reason::promoted : l.rec == nullptr ? reason::adopted : reason::rebuilt;
+    write_record(l, std::move(r), "promote", why, "the consumers' key holds this credential");
+}
+
+bool judge::authorized(const life& l) const {
+    return authorizes(l.spec->authorization, l.spec->key) &&
+           (l.rec == nullptr || !l.rec->authorizations.contains(l.spec->authorization));
+}
+
+bool judge::may_issue(life& l, std::string_view why) {
+    auto block = [&](std::string_view reason, std::string message, weight heft = weight::blocked) {
+        tell(l.resource(), "Provisioned", status::false_, reason, std::move(message), heft);
+        return false;
+    };
+    if (!l.folder->exists)
+        return block(reason::folder_missing,
+                     "the vault has no folder " + l.spec->path + "; create it, or correct the path");
+    if (l.shown != nullptr && l.shown->hidden)
+        return block(reason::value_hidden, "the vault hides the value of " + l.spec->key +
+                                               " from Postern's identity: give it the right to read values");
+    if (l.shown != nullptr && l.shown->duplicated)
+        return block(reason::duplicate_key, "the vault holds " + l.spec->key + " more than once in " + l.spec->path +
+                                                ": delete the wrong one");
+    if (!l.current && !l.gone) {
+        auto same = index_.at(l.account).names[l.spec->display_name];
+        if (same == 1)
+            return block(reason::secret_unknown,
+                         "Cloudflare already has a token named \"" + printable(l.spec->display_name) +
+                             "\" whose secret nobody can show; it is left alone. To have it replaced, say adopt: "
+                             "{tokenId: …} with its id and authorization: \"I authorize " +
+                             l.spec->key + "\"");
+        if (same > 1)
+            return block(reason::duplicate_name,
+                         "Cloudflare has " + std::to_string(same) + " tokens named \"" +
+                             printable(l.spec->display_name) +
+                             "\" and nothing says which is meant; name one under adopt: {tokenId: …}");
+    }
+    if (l.grants.empty())
+        return block(reason::no_binding, "no AccessBinding names this token: nothing could be proved with it");
+    for (auto i : l.grants) {
+        if (grants_[i].stuck)
+            return block(reason::unproven,
+                         "AccessBinding " + grants_[i].binding->name +
+                             " is blocked: nothing is minted that could not be proved",
+                         weight::told);
+    }
+    if (l.shown != nullptr && (l.rec == nullptr || !l.rec->current)) {
+        // A key that Postern never wrote. A credential of a token that no longer exists may be replaced; nothing
+        // else.
+        if (l.shown->client_id.empty())
+            return block(reason::key_taken, l.spec->key + " in " + l.spec->path +
+                                                " holds something that is no credential: it is not overwritten");
+        switch (prove(l, l.shown->fingerprint, reason::key_taken)) {
+        case answer::yes:
+            return block(reason::key_taken, l.spec->key + " in " + l.spec->path +
+                                                " holds a working credential of a token that this account does not "
+                                                "list: it is not overwritten");
+        case answer::not_yet:
+            if (!is_dead(l, l.shown->fingerprint))
+                return false;
+            break;
+        case answer::no:
+            if (!is_dead(l, l.shown->fingerprint))
+                return false;
+            break;
+        }
+    }
+    if (!apps_readable(l))
+        return false;
+    if (l.account->skew > greatest_skew || l.account->skew < -greatest_skew)
+        return block(reason::clock_skew,
+                     "this machine's clock and Cloudflare's differ by " +
+                         format_duration(l.account->skew < duration{} ? -l.account->skew : l.account->skew) +
+                         ": set the clock; nothing is minted until then",
+                     weight::failed);
+    bool successor = l.rec != nullptr && l.rec->current && !l.gone;
+    if (!successor && !authorized(l)) {
+        bool used = l.rec != nullptr && !l.rec->authorizations.empty();
+        auto date = format_instant(now_).substr(0, 10);
+        return block(used ? reason::authorization_used : reason::authorization_missing,
+                     "a credential has to be minted from scratch (" + std::string{why} +
+                         "); if that is meant, say authorization: \"I authorize " + l.spec->key +
+                         (used ? " again " + date : std::string{}) + "\"");
+    }
+    return true;
+}
+
+// intend → mint → hold, or intend → hold where the credential exists already.
+void judge::issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint) {
+    if (l.pending) {
+        carry_pending(l);
+        return;
+    }
+    const auto intent_now = [&] {
+        auto r = base_record(l);
+        bool again = l.rec != nullptr && l.rec->pending;
+        bool spent = again && l.held->contains(l.rec->pending->nonce); // what it made was thrown away
+        bool successor = l.rec != nullptr && l.rec->current && !l.gone;
+        r.epoch += 1;
+        r.holder = world_.holder;
+        intent i;
+        i.nonce = again && !spent ? l.rec->pending->nonce : new_nonce(l);
+        i.reason = again ? l.rec->pending->reason : std::string{why};
+        i.holder = world_.holder;
+        i.started = again && !spent ? l.rec->pending->started : now_;
+        i.deadline = now_ + how_.request_timeout;
+        r.pending = i;
+        if (!again && !successor && from_fingerprint.empty())
+            r.authorizations.insert(l.spec->authorization);
+        if (l.gone)
+            r.current.reset();
+        else if (!r.current && l.current && l.current->fingerprint.empty())
+            r.current = l.current; // adopt: {tokenId}: a token whose secret nobody knows, to be replaced
+        return r;
+    };
+    if (l.rec == nullptr || !l.rec->pending) {
+        if (!from_fingerprint.empty() || may_issue(l, why))
+            write_record(l, intent_now(), "intend", why, std::move(words));
+        return;
+    }
+    const auto& intended = *l.rec->pending;
+    if (auto made = world_.minted.find(intended.nonce); made != world_.minted.end()) {
+        hold(l, made->second, intended.reason, "from here on a crash loses nothing");
+        return;
+    }
+    if (!from_fingerprint.empty()) {
+        for (const auto& [id, token] : index_.at(l.account).by_id) {
+            // The secret's owner is found by what the consumers' key or an app says of it.
+            bool shown = l.shown != nullptr && l.shown->fingerprint == from_fingerprint &&
+                         l.shown->client_id == token->client_id;
+            bool at_app = std::any_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
+                return std::any_of(b->apps.begin(), b->apps.end(), [&](const auto& app) {
+                    const auto* value = value_at(*b, app);
+                    return value != nullptr && value->fingerprint == from_fingerprint &&
+                           value->client_id == token->client_id;
+                });
+            });
+            if (shown || at_app) {
+                hold(l, {intended.nonce, id, token->client_id, from_fingerprint}, why, std::move(words));
+                return;
+            }
+        }
+        return;
+    }
+    bool mine = intended.holder == world_.holder;
+    if (mine && world_.unsent.contains(intended.nonce)) {
+        offer({l.resource(),
+               "service token \"" + l.spec->display_name + "\"",
+               intended.reason,
+               std::move(words),
+               {"token:" + l.spec->name},
+               steps::mint{l.spec->account, l.spec->name, intended.nonce, pending_name(*l.spec, intended.nonce),
+                           l.spec->duration_text}},
+              l.observing);
+        return;
+    }
+    if (!mine && now_ < intended.deadline) {
+        wake_at(intended.deadline);
+        tell(l.resource(), "Provisioned", status::false_, reason::foreign_intent,
+             "another process (" + printable(intended.holder) + ") is minting this credential; looked at again at " +
+                 format_instant(intended.deadline),
+             weight::waiting);
+        return;
+    }
+    // The request was sent, by us or by somebody who is late, and nobody holds its secret.
+    for (const auto& token : l.account->tokens) {
+        if (token.name != pending_name(*l.spec, intended.nonce))
+            continue;
+        offer({l.resource(),
+               "service token " + token.id + " \"" + printable(token.name) + "\"",
+               std::string{reason::lost_reply},
+               "its reply was lost and nobody holds its secret",
+               {"token:" + l.spec->name},
+               steps::delete_token{l.spec->account, token.id}},
+              l.observing);
+        return;
+    }
+    if (world_.seen_at < intended.deadline) {
+        if (now_ < intended.deadline) {
+            wake_at(intended.deadline);
+            tell(l.resource(), "Provisioned", status::false_, reason::lost_reply,
+                 "the reply to a request was lost; Cloudflare is looked at again at " +
+                     format_instant(intended.deadline),
+                 weight::waiting);
+        } else {
+            out_.refresh = true;
+        }
+        return;
+    }
+    write_record(l, intent_now(), "intend", intended.reason, "the request of the intent before came to nothing");
+}
+
+// A credential that has not passed its hosts for a day is of no use to anybody: out of the policies, deleted,
+// forgotten. The intent stays, so that the next one needs no new authorization.
+void judge::discard_pending(life& l) {
+    const auto& c = *l.pending;
+    for (auto i : l.grants) {
+        const auto& g = grants_[i];
+        if (g.app == nullptr)
+            continue;
+        for (const auto& p : g.app->policies) {
+            bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+                return r.is == rule::kind::service_token && r.id == c.token_id;
+            });
+            if (!member)
+                continue;
+            std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
+                                           "app:" + g.binding->account + "/" + g.app->id};
+            action what = steps::edit_policy{g.binding->account,
+                                             g.app->id,
+                                             p.id,
+                                             p.reusable,
+                                             p.version,
+                                             false,
+                                             {},
+                                             {c.token_id},
+                                             used_by(g.binding->account, p.id)};
+            if (p.include.size() == 1)
+                what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
+            offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name),
+                   std::string{reason::proof_failed}, "its credential has not passed for a day and is thrown away",
+                   std::move(locks), std::move(what)},
+                  l.observing);
+            return;
+        }
+    }
+    offer({l.resource(),
+           "service token " + c.token_id,
+           std::string{reason::proof_failed},
+           "its credential has not passed for a day and is thrown away",
+           {"token:" + l.spec->name},
+           steps::delete_token{l.spec->account, c.token_id}},
+          l.observing);
+}
+
+// bind → prove → promote of a credential that is held.
+void judge::carry_pending(life& l) {
+    if (l.discard) {
+        discard_pending(l);
+        return;
+    }
+    const auto& c = *l.pending;
+    auto why = l.rec != nullptr && l.rec->pending ? std::string_view{l.rec->pending->reason} : reason::rebuilt;
+    // Late requests of the same intent made tokens whose secrets nobody holds.
+    for (const auto& token : l.account->tokens) {
+        if (token.id == c.token_id || token.name != pending_name(*l.spec, c.nonce))
+            continue;
+        offer({l.resource(),
+               "service token " + token.id,
+               std::string{reason::lost_reply},
+               "a late request made it; nobody holds its secret",
+               {"token:" + l.spec->name},
+               steps::delete_token{l.spec->account, token.id}},
+              l.observing);
+    }
+    if (prove(l, c.fingerprint, why) != answer::yes)
+        return;
+    if (l.shown != nullptr && (l.shown->hidden || l.shown->duplicated)) {
+        may_issue(l, why);
+        return;
+    }
+    if (!apps_readable(l))
+        return;
+    auto notes = base_record(l);
+    if (!look_before_promote(l, notes, c.fingerprint))
+        return;
+    offer({l.resource(),
+           l.spec->key + " in " + l.spec->path,
+           std::string{why},
+           "proved on every host: consumers read it from now on",
+           {"key:" + l.spec->vault + l.spec->path + "/" + l.spec->key},
+           steps::write_credential{l.spec->vault, l.spec->path, l.spec->key, c.fingerprint,
+                                   l.shown != nullptr ? l.shown->fingerprint : std::string{}, c.client_id}},
+          l.observing);
+}
+
+// The installation, this process, the token and its epoch: unlike any other nonce of any token, ever.
+std::string judge::new_nonce(const life& l) const {
+    std::uint32_t digest = 2166136261U; // FNV-1a
+    for (char c : l.spec->name)
+        digest = (digest ^ static_cast<unsigned char>(c)) * 16777619U;
+    std::string bytes;
+    for (unsigned shift : {24U, 16U, 8U, 0U})
+        bytes += static_cast<char>(digest >> shift);
+    auto epoch = std::to_string((l.rec != nullptr ? l.rec->epoch : 0) + 1);
+    return l.state->installation.substr(0, 8) + world_.salt + hex(bytes) + epoch;
+}
+
+} // namespace postern::domain

@@ -1,0 +1,129 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+#include <tuple>
+
+// What is written into Postern's own folder: the record as it should be, and the write-once keys.
+namespace postern::domain {
+
+record judge::base_record(const life& l) const {
+    record r = l.rec != nullptr ? *l.rec : record{};
+    r.installation = l.state->installation;
+    if (r.holder.empty())
+        r.holder = world_.holder;
+    r.source = wanted_.source;
+    r.deletion = l.spec->deletion;
+    r.account = l.spec->account;
+    r.path = l.spec->path;
+    r.key = l.spec->key;
+    return r;
+}
+
+// The record as it should be, given what is in force and what was proved and delivered.
+record judge::settled_record(const life& l) const {
+    auto r = base_record(l);
+    const auto& c = *l.current;
+    if (!r.current || r.current->fingerprint != c.fingerprint || r.current->token_id != c.token_id) {
+        if (r.current && r.current->token_id != c.token_id) {
+            r.previous = r.current;
+            r.previous_until.reset();
+        }
+        if (r.pending)
+            r.reason = r.pending->reason;
+        r.current = c;
+    }
+    r.current->nonce = c.nonce;
+    if (r.pending && r.pending->nonce == c.nonce)
+        r.pending.reset();
+    for (auto i : l.grants) {
+        const auto& g = grants_[i];
+        if (g.app == nullptr || g.own == nullptr)
+            continue;
+        auto at = std::find_if(r.policies.begin(), r.policies.end(), [&](const auto& n) {
+            return n.binding == g.binding->name && n.application == g.app->id;
+        });
+        if (at == r.policies.end())
+            at = r.policies.insert(r.policies.end(), policy_note{g.binding->name, g.app->id, {}, {}, {}});
+        if (at->policy != g.own->id)
+            at->put.clear();
+        at->policy = g.own->id;
+        for (const auto& member : g.own->include) {
+            bool ours = member.is == rule::kind::service_token &&
+                        (member.id == c.token_id || (l.pending && member.id == l.pending->token_id) ||
+                         (r.previous && member.id == r.previous->token_id));
+            if (ours && std::find(at->put.begin(), at->put.end(), member.id) == at->put.end())
+                at->put.push_back(member.id);
+        }
+        std::sort(at->put.begin(), at->put.end());
+        bool all = !g.where.empty() && std::all_of(g.where.begin(), g.where.end(), [&](const site& s) {
+            auto proof = world_.proofs.find({s.host, s.path, c.fingerprint});
+            return proof != world_.proofs.end() && proof->second.last == verdict::passed;
+        });
+        if (all)
+            at->proved = c.fingerprint;
+    }
+    std::sort(r.policies.begin(), r.policies.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.binding, a.application) < std::tie(b.binding, b.application);
+    });
+    for (const auto* b : l.consumers) {
+        for (const auto& app : b->apps) {
+            const auto* value = value_at(*b, app);
+            if (value == nullptr || value->fingerprint != c.fingerprint)
+                continue;
+            auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
+                                   [&](const auto& n) { return n.account == b->account && n.app == app; });
+            if (at == r.deliveries.end())
+                at = r.deliveries.insert(r.deliveries.end(), delivery_note{b->account, app, {}, 0, {}, {}});
+            at->vars = b->combined() ? std::vector<std::string>{b->config_var}
+                                     : std::vector<std::string>{b->client_id_var, b->client_secret_var};
+            at->delivered = c.fingerprint;
+            at->intended.clear();
+        }
+    }
+    std::sort(r.deliveries.begin(), r.deliveries.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.account, a.app) < std::tie(b.account, b.app); });
+    return r;
+}
+
+void judge::write_record(life& l, record value, std::string stage, std::string_view why, std::string words) {
+    const auto& vault = *std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(),
+                                      [&](const auto& v) { return v.name == l.spec->vault; });
+    if (!l.state->initialised) {
+        offer({"InfisicalVault/" + vault.name,
+               "folder " + vault.state_path,
+               std::string{reason::not_initialised},
+               "Postern's own folder and its installation id",
+               {"vault:" + vault.name},
+               steps::initialise{vault.name, vault.state_path}},
+              l.observing);
+        // A plan goes on as if that had been done; for real it is awaited.
+        return;
+    }
+    bool exists = l.rec != nullptr || l.state->clobbered.contains(l.spec->name);
+    offer({l.resource(),
+           "record in " + vault.state_path,
+           std::string{why},
+           std::move(words),
+           {"record:" + l.spec->name},
+           steps::write_record{vault.name, vault.state_path, l.spec->name, std::move(value), exists, std::move(stage)}},
+          l.observing);
+}
+
+void judge::hold(life& l, const credential& c, std::string_view why, std::string words) {
+    const auto& vault = *std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(),
+                                      [&](const auto& v) { return v.name == l.spec->vault; });
+    if (!l.state->initialised) {
+        write_record(l, base_record(l), "record", why, std::move(words)); // offers to initialise
+        return;
+    }
+    offer({l.resource(),
+           l.spec->name + "." + c.nonce + " in " + vault.state_path,
+           std::string{why},
+           std::move(words),
+           {"hold:" + l.spec->name},
+           steps::hold{vault.name, vault.state_path, l.spec->name, c.nonce, c.fingerprint, c.client_id}},
+          l.observing);
+}
+
+} // namespace postern::domain
