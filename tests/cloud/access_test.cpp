@@ -13,12 +13,12 @@ const instant now = *parse_instant("2026-11-23T10:00:00Z");
 json::array tokens(std::initializer_list<const char*> ids) {
     json::array out;
     for (const auto* id : ids)
-        out.push_back({{"service_token", {{"token_id", id}}}});
+        out.emplace_back(json::object{{"service_token", json::object{{"token_id", id}}}});
     return out;
 }
 
 const json::array everyone{json::object{{"everyone", json::object{}}}};
-const json::array people{{{"email_domain", {{"domain", "raxx.app"}}}}};
+const json::array people{json::object{{"email_domain", json::object{{"domain", "raxx.app"}}}}};
 
 struct world {
     access_config config;
