@@ -194,15 +194,8 @@ struct applier {
 
 void effect(observed& world, const step& taken, const outcome& came, instant now) {
     if (came.awaiting_approval) {
-        if (const auto* w = std::get_if<steps::write_credential>(&taken.what))
-            world.vaults.at(w->vault)->awaiting_approval.insert(w->path);
-        error why{.kind = error_kind::refused,
-                  .where = taken.target,
-                  .what = "the vault answered with an approval request: nothing was stored",
-                  .status = 200,
-                  .code = "approval",
-                  .retry_after = std::chrono::hours{1}};
-        fail(world, taken, why, now);
+        if (const auto where = vault_folder_of(taken))
+            world.vaults.at(where->first)->awaiting_approval.insert(where->second);
         return;
     }
     if (came.failure) {

@@ -9,8 +9,10 @@ namespace postern::domain {
 
 namespace {
 
-std::string_view reason_of(error_kind kind) {
-    switch (kind) {
+std::string_view reason_of(const error& why) {
+    if (why.code == "release_failed")
+        return reason::release_failed;
+    switch (why.kind) {
     case error_kind::spec:
     case error_kind::credential:
     case error_kind::refused:
@@ -30,7 +32,8 @@ std::string_view reason_of(error_kind kind) {
 
 // Waiting does not help against these.
 bool is_final(error_kind kind) {
-    return reason_of(kind) == reason::refused;
+    return kind == error_kind::spec || kind == error_kind::credential || kind == error_kind::refused ||
+           kind == error_kind::bug;
 }
 
 std::string_view type_for(const step& s) {
@@ -48,7 +51,7 @@ void tell_connection(judgement& out, const std::string& resource, const reading<
     if (seen == nullptr || (!*seen && !seen->failure))
         return;
     if (seen->failure) {
-        out.conditions.push_back({resource, "Ready", status::false_, std::string{reason_of(seen->failure->kind)},
+        out.conditions.push_back({resource, "Ready", status::false_, std::string{reason_of(*seen->failure)},
                                   seen->failure->message(), weight::failed});
         return;
     }
@@ -164,10 +167,25 @@ void judge::wake_at(instant at) {
         out_.wake = at;
 }
 
+// A folder whose writes wait for somebody's approval stores nothing: nobody writes there again in this process.
+bool judge::awaits_approval(const step& s) {
+    const auto where = vault_folder_of(s);
+    if (!where || !world_.vaults.at(where->first)->awaiting_approval.contains(where->second))
+        return false;
+    tell(s.resource, type_for(s), status::false_, reason::awaiting_approval,
+         "the vault answered a write to " + where->second +
+             " with an approval request: nothing was stored. Let Postern's identity bypass the change policy of this "
+             "folder, or merge the request",
+         weight::blocked);
+    return true;
+}
+
 void judge::offer(step s, bool observing) {
+    if (awaits_approval(s))
+        return;
     if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
         if (is_final(t->why.kind) || t->count >= how_.max_failures) {
-            tell(s.resource, type_for(s), status::false_, reason_of(t->why.kind), t->why.message(),
+            tell(s.resource, type_for(s), status::false_, reason_of(t->why), t->why.message(),
                  is_final(t->why.kind) ? weight::blocked : weight::failed);
             return;
         }

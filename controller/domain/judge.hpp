@@ -71,6 +71,7 @@ private:
     void connections();
     // Takes the step into the judgement unless something it needs is busy, it has failed too often, or it must wait.
     void offer(step s, bool observing = false);
+    bool awaits_approval(const step& s);
     void tell(std::string resource, std::string_view type, status is, std::string_view why, std::string message,
               weight heft);
     void wake_at(instant at);

@@ -12,6 +12,19 @@ bool waits_for_a_person(verdict v) {
     return v == verdict::public_path || v == verdict::not_access || v == verdict::firewall || v == verdict::unexpected;
 }
 
+// Access was never asked: there the wait is for somebody to mend the host.
+bool speaks_of_the_host(verdict v) {
+    return v == verdict::origin_error || v == verdict::unreachable;
+}
+
+std::string said_by(const proof& p) {
+    if (p.last == verdict::origin_error)
+        return p.detail + "; is the app behind the host up?";
+    if (p.last == verdict::unreachable)
+        return p.detail + "; does the host's name resolve from here, and is its certificate one that is trusted?";
+    return p.detail;
+}
+
 } // namespace
 
 judge::answer judge::prove(life& l, const std::string& fingerprint, std::string_view why, bool only_owed) {
@@ -61,8 +74,9 @@ judge::answer judge::prove(life& l, const std::string& fingerprint, std::string_
                          "https://" + s.host + s.path + ": " + p.detail, weight::failed);
                     continue;
                 }
-                tell(l.resource(), "Verified", status::false_, reason::propagating,
-                     "https://" + s.host + s.path + " does not let the credential pass yet: " + p.detail +
+                tell(l.resource(), "Verified", status::false_,
+                     speaks_of_the_host(p.last) ? reason::unavailable : reason::propagating,
+                     "https://" + s.host + s.path + " does not let the credential pass yet: " + said_by(p) +
                          "; tried again at " + format_instant(p.again),
                      weight::waiting);
                 if (now_ < p.again) {

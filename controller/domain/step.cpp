@@ -50,7 +50,25 @@ struct marker {
     change operator()(const steps::delete_key&) const { return change::delete_; }
 };
 
+struct vault_finder {
+    using found = std::optional<std::pair<std::string, std::string>>;
+
+    found operator()(const steps::initialise& s) const { return found{{s.vault, s.path}}; }
+    found operator()(const steps::write_record& s) const { return found{{s.vault, s.path}}; }
+    found operator()(const steps::hold& s) const { return found{{s.vault, s.path}}; }
+    found operator()(const steps::write_credential& s) const { return found{{s.vault, s.path}}; }
+    found operator()(const steps::delete_key& s) const { return found{{s.vault, s.path}}; }
+    template<class Other>
+    found operator()(const Other&) const {
+        return {};
+    }
+};
+
 } // namespace
+
+std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s) {
+    return std::visit(vault_finder{}, s.what);
+}
 
 std::string word(const step& s) {
     return std::visit(worder{}, s.what);

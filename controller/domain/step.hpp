@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -179,6 +180,9 @@ struct step {
 // The word for the step: initialise, intend, mint, hold, bind, correct, prove, promote, repair, deliver, confirm, …
 std::string word(const step& s);
 change kind_of(const step& s);
+
+// The vault and its folder that the step writes to; nothing where it writes elsewhere.
+std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s);
 
 // Whether the step writes anywhere. The others may be taken by a plan.
 bool writes(const step& s);

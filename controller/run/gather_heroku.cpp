@@ -62,6 +62,18 @@ asio::awaitable<void> read_app(provider::heroku* client, std::string app, std::v
         (*into)->values[value.name] = view_of_app(vars.value(), value.which, value.vault, *ring);
 }
 
+// Where no app at all could be read, and for a reason that is none of theirs, it is the account that has failed.
+void blame_the_account(domain::reading<domain::heroku_view>& reading) {
+    if (!reading || reading->apps.empty())
+        return;
+    for (const auto& [name, app] : reading->apps) {
+        if (app || !app.failure || app.failure->kind == error_kind::refused)
+            return;
+    }
+    reading.failure = reading->apps.begin()->second.failure;
+    reading.seen.reset();
+}
+
 } // namespace
 
 asio::awaitable<void> gatherer::read_heroku() {
@@ -85,6 +97,8 @@ asio::awaitable<void> gatherer::read_heroku() {
     }
     auto all = together(std::move(jobs), at_once);
     co_await std::move(all);
+    for (auto& [name, reading] : world_.heroku)
+        blame_the_account(reading);
 }
 
 } // namespace postern::run

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 namespace postern::run {
@@ -12,8 +13,10 @@ namespace asio = boost::asio;
 
 namespace {
 
-// next() looks at every document: with thousands of them it is not asked after each of many small steps.
+// next() looks at every document: with thousands of them it is not asked after each of many small steps, and never
+// takes more than a part of the time.
 constexpr auto judge_at_least_every = std::chrono::milliseconds{50};
+constexpr int shortest_rest = 4; // times what the last judgement took
 constexpr int most_idle_readings = 5;
 
 // New intents come last: what was begun is finished first, well before anybody's deadline.
@@ -81,7 +84,7 @@ asio::awaitable<pass_report> pass::run() {
         co_await std::move(sleep);
         dirty_ = true;
     }
-    if (!ended_.empty() || report_.interrupted)
+    if (report_.interrupted)
         report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
     co_return std::move(report_);
 }
@@ -111,20 +114,27 @@ bool pass::should_judge() const {
     if (!dirty_ || world_.stale || halt_.asked() || report_.unsettled)
         return false;
     const auto room = settings_.at_once - std::min(settings_.at_once, running_);
-    return queue_.size() <= room || std::chrono::steady_clock::now() - judged_ >= judge_at_least_every;
+    return queue_.size() <= room || std::chrono::steady_clock::now() >= judge_again_;
 }
 
 void pass::judge() {
+    const auto started = std::chrono::steady_clock::now();
     report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now(), busy_);
     queue_.clear();
-    for (const bool beginnings : {false, true}) {
-        for (const auto& s : report_.last.steps) {
-            if (begins_something(s) == beginnings && !(settings_.looks_only && domain::writes(s)))
-                queue_.push_back(s);
-        }
+    std::vector<domain::step> beginnings;
+    for (auto& s : std::exchange(report_.last.steps, {})) {
+        if (settings_.looks_only && domain::writes(s))
+            continue;
+        if (begins_something(s))
+            beginnings.push_back(std::move(s));
+        else
+            queue_.push_back(std::move(s));
     }
+    std::move(beginnings.begin(), beginnings.end(), std::back_inserter(queue_));
     dirty_ = false;
-    judged_ = std::chrono::steady_clock::now();
+    const auto ended = std::chrono::steady_clock::now();
+    judge_again_ =
+        ended + std::max<std::chrono::steady_clock::duration>(judge_at_least_every, (ended - started) * shortest_rest);
 }
 
 bool pass::free(const domain::step& s) const {
@@ -186,7 +196,7 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
         world_.stale = true;
         return;
     }
-    if (!came.failure && (domain::writes(s) || passed(came))) {
+    if (!came.failure && !came.awaiting_approval && (domain::writes(s) || passed(came))) {
         last_change_ = around_.clock.now();
         idle_readings_ = 0;
         report_.changes += domain::writes(s) ? 1 : 0;
