@@ -74,7 +74,6 @@ public:
 
     void expect(const std::string& consumer_name, const std::string& place);
     void excuse_from_now_on(excuse e) { excuses_.push_back(std::move(e)); }
-    void forgive_all() { excuses_.clear(); }
 
     // Not excused ones, in order; none is what a test asks for.
     std::vector<refusal> refusals() const;

@@ -37,6 +37,10 @@ reply cloudflare_failure(int status, int code, std::string_view message) {
     return json_reply(status, body);
 }
 
+reply cloudflare_invalid(std::string_view detail) {
+    return cloudflare_failure(400, 12130, "access.api.error.invalid_request: " + std::string{detail});
+}
+
 reply cloudflare_success(int status, json::value result) {
     json::object body{{"success", true}, {"errors", json::array{}}, {"messages", messages()}};
     body["result"] = std::move(result);

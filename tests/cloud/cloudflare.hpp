@@ -128,6 +128,8 @@ private:
 
 // {"success":false,"errors":[{code,message}],...}
 reply cloudflare_failure(int status, int code, std::string_view message);
+// The catch-all: 400, code 12130.
+reply cloudflare_invalid(std::string_view detail);
 reply cloudflare_success(int status, json::value result);
 
 } // namespace postern::testcloud

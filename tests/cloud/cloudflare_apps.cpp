@@ -10,13 +10,8 @@ namespace postern::testcloud {
 
 namespace {
 
-constexpr int invalid_request = 12130;
 constexpr std::array read_only_fields{"id",       "uid",  "aud",  "created_at", "updated_at",
                                       "policies", "name", "type", "domain"};
-
-reply invalid(const std::string& detail) {
-    return cloudflare_failure(400, invalid_request, "access.api.error.invalid_request: " + detail);
-}
 
 reply unknown_app() {
     return cloudflare_failure(404, 11021, "access.api.error.unknown_application");
@@ -75,16 +70,12 @@ policy& cloudflare::attach_policy(application& app, std::string name, std::strin
 }
 
 reply cloudflare::apps(const request& r, std::span<const std::string> rest) {
-    json::value body = json::object{};
-    if (!r.body.empty()) {
-        boost::system::error_code ec;
-        body = json::parse(r.body, ec);
-        if (ec || !body.is_object())
-            return invalid("malformed JSON");
-    }
+    const auto body = r.object();
+    if (!body)
+        return cloudflare_invalid("malformed JSON");
     if (rest.empty()) {
         if (r.method == "POST")
-            return put_app(nullptr, body.get_object());
+            return put_app(nullptr, *body);
         return r.reads() ? list_apps(r) : cloudflare_failure(405, 10000, "Method not allowed");
     }
     const auto found = config.apps.find(rest[0]);
@@ -100,7 +91,7 @@ reply cloudflare::apps(const request& r, std::span<const std::string> rest) {
     if (r.reads())
         return cloudflare_success(200, app_json(app));
     if (r.method == "PUT")
-        return put_app(&app, body.get_object());
+        return put_app(&app, *body);
     if (r.method == "DELETE")
         return delete_app(app);
     return cloudflare_failure(405, 10000, "Method not allowed");
@@ -122,12 +113,12 @@ reply cloudflare::list_apps(const request& r) {
 reply cloudflare::put_app(application* existing, const json::object& body) {
     const auto type = text_at(body, "type");
     if (!type || type->empty())
-        return invalid("app type is missing or invalid");
+        return cloudflare_invalid("app type is missing or invalid");
     application app = existing != nullptr ? *existing : application{};
     app.type = *type;
     app.name = text_at(body, "name").value_or("");
     if (app.name.empty())
-        return invalid("app name is missing or invalid");
+        return cloudflare_invalid("app name is missing or invalid");
     app.settings = body;
     for (const auto* key : read_only_fields)
         app.settings.erase(key);
@@ -160,7 +151,7 @@ reply cloudflare::put_app(application* existing, const json::object& body) {
 std::optional<reply> cloudflare::check_settings(const application& app) {
     const auto places = app.places();
     if (app.type == "self_hosted" && places.empty())
-        return invalid("domain is missing or invalid");
+        return cloudflare_invalid("domain is missing or invalid");
     for (const auto& [id, other] : config.apps) {
         if (id == app.id)
             continue;
@@ -181,14 +172,14 @@ std::optional<reply> cloudflare::check_401_flag(const application& app) const {
     });
     if (has_service_auth)
         return std::nullopt;
-    return invalid("service_auth_401_redirect requires a Service Auth policy");
+    return cloudflare_invalid("service_auth_401_redirect requires a Service Auth policy");
 }
 
 // `wanted` is the application's whole list: null and [] detach all. An app-scoped policy that is no longer in it is
 // gone.
 std::optional<reply> cloudflare::link_policies(application& app, const json::value& wanted) {
     if (!wanted.is_array() && !wanted.is_null())
-        return invalid("policies is invalid");
+        return cloudflare_invalid("policies is invalid");
     std::vector<policy_link> links;
     bool reusable_linked = false;
     bool scoped_linked = false;
@@ -199,7 +190,7 @@ std::optional<reply> cloudflare::link_policies(application& app, const json::val
         if (item.is_string())
             link.policy_id = std::string{item.get_string()};
         else if (o == nullptr)
-            return invalid("policies is invalid");
+            return cloudflare_invalid("policies is invalid");
         else if (const auto id = text_at(*o, "id"))
             link.policy_id = *id;
         if (o != nullptr)
@@ -226,11 +217,11 @@ std::optional<reply> cloudflare::link_policies(application& app, const json::val
         links.push_back(std::move(link));
     }
     if (switches.refuse_policy_mix && reusable_linked && scoped_linked)
-        return invalid("reusable and inline policies are mutually exclusive");
+        return cloudflare_invalid("reusable and inline policies are mutually exclusive");
     std::set<std::int64_t> seen;
     for (const auto& link : links)
         if (!seen.insert(link.precedence).second)
-            return invalid("policy precedences must be unique");
+            return cloudflare_invalid("policy precedences must be unique");
     for (const auto& old : app.policies) {
         const auto found = config.policies.find(old.policy_id);
         const bool kept =

@@ -9,14 +9,9 @@ namespace postern::testcloud {
 
 namespace {
 
-constexpr int invalid_request = 12130;
 constexpr std::array known_fields{"id",         "uid",        "name",       "decision", "include",
                                   "exclude",    "require",    "precedence", "reusable", "app_count",
                                   "created_at", "updated_at", "account_id"};
-
-reply invalid(const std::string& detail) {
-    return cloudflare_failure(400, invalid_request, "access.api.error.invalid_request: " + detail);
-}
 
 reply not_found() {
     return cloudflare_failure(404, 12135, "access.api.error.not_found");
@@ -27,16 +22,6 @@ json::array rules_at(const json::object& o, std::string_view key) {
     return rules == nullptr ? json::array{} : *rules;
 }
 
-std::optional<json::object> parsed(const request& r) {
-    if (r.body.empty())
-        return json::object{};
-    boost::system::error_code ec;
-    auto value = json::parse(r.body, ec);
-    if (ec || !value.is_object())
-        return std::nullopt;
-    return value.get_object();
-}
-
 } // namespace
 
 // A full replace of everything that a policy's body can say. Name, decision and include are demanded.
@@ -44,13 +29,13 @@ std::optional<reply> cloudflare::read_policy(const json::object& body, policy& i
     constexpr std::array decisions{"allow", "deny", "non_identity", "bypass"};
     const auto name = text_at(body, "name");
     if (!name || name->empty())
-        return invalid("policy name is missing or invalid");
+        return cloudflare_invalid("policy name is missing or invalid");
     const auto decision = text_at(body, "decision").value_or("");
     if (std::find(decisions.begin(), decisions.end(), decision) == decisions.end())
-        return invalid("unrecognized policy decision");
+        return cloudflare_invalid("unrecognized policy decision");
     const auto include = rules_at(body, "include");
     if (include.empty())
-        return invalid("policy include is missing or empty");
+        return cloudflare_invalid("policy include is missing or empty");
     for (const auto* key : {"include", "exclude", "require"})
         if (auto refused = check_rules(rules_at(body, key)))
             return refused;
@@ -71,10 +56,10 @@ std::optional<reply> cloudflare::check_rules(const json::array& rules) const {
     for (const auto& rule : rules) {
         const auto* o = rule.if_object();
         if (o == nullptr)
-            return invalid("policy rule is invalid");
+            return cloudflare_invalid("policy rule is invalid");
         if (const auto* named = object_at(*o, "service_token"))
             if (!config.tokens.contains(text_at(*named, "token_id").value_or("")))
-                return cloudflare_failure(400, invalid_request, "access.api.error.service_token_not_found");
+                return cloudflare_failure(400, 12130, "access.api.error.service_token_not_found");
         if (const auto* named = object_at(*o, "group"))
             if (!config.groups.contains(text_at(*named, "id").value_or("")))
                 return cloudflare_failure(400, 11020, "access.api.error.failed_to_load_group");
@@ -91,9 +76,9 @@ std::size_t cloudflare::app_count(const policy& p) const {
 }
 
 reply cloudflare::app_policies(const request& r, application& app, std::span<const std::string> rest) {
-    const auto body = parsed(r);
+    const auto body = r.object();
     if (!body)
-        return invalid("malformed JSON");
+        return cloudflare_invalid("malformed JSON");
     if (rest.empty() && r.reads()) {
         const auto app_object = app_json(app);
         return page(r, app_object.at("policies").get_array());
@@ -108,7 +93,7 @@ reply cloudflare::app_policies(const request& r, application& app, std::span<con
             return *refused;
         const auto precedence = number_at(*body, "precedence");
         if (precedence && taken(*precedence, ""))
-            return invalid("policy precedences must be unique");
+            return cloudflare_invalid("policy precedences must be unique");
         auto& made = attach_policy(app, p.name, p.decision, p.include);
         made.exclude = p.exclude;
         made.require = p.require;
@@ -134,7 +119,7 @@ reply cloudflare::app_policies(const request& r, application& app, std::span<con
     if (r.reads())
         return cloudflare_success(200, policy_json(p, link->precedence, false));
     if (p.reusable)
-        return invalid("can not update reusable policies through this endpoint");
+        return cloudflare_invalid("can not update reusable policies through this endpoint");
     auto undo = [&, app_before = app, policy_before = p] {
         app = app_before;
         config.policies[policy_before.id] = policy_before;
@@ -156,7 +141,7 @@ reply cloudflare::app_policies(const request& r, application& app, std::span<con
         return *refused;
     const auto precedence = number_at(*body, "precedence").value_or(link->precedence);
     if (taken(precedence, p.id))
-        return invalid("policy precedences must be unique");
+        return cloudflare_invalid("policy precedences must be unique");
     link->precedence = precedence;
     next.updated_at = whole_seconds(time_.now());
     p = next;
@@ -168,9 +153,9 @@ reply cloudflare::app_policies(const request& r, application& app, std::span<con
 }
 
 reply cloudflare::reusable_policies(const request& r, std::span<const std::string> rest) {
-    const auto body = parsed(r);
+    const auto body = r.object();
     if (!body)
-        return invalid("malformed JSON");
+        return cloudflare_invalid("malformed JSON");
     if (rest.empty() && r.reads()) {
         json::array items;
         for (const auto& [id, p] : config.policies)
@@ -246,9 +231,9 @@ reply cloudflare::groups(const request& r, std::span<const std::string> rest) {
                             {"created_at", format_instant(g.created_at)},
                             {"updated_at", format_instant(g.updated_at)}};
     };
-    const auto body = parsed(r);
+    const auto body = r.object();
     if (!body)
-        return invalid("malformed JSON");
+        return cloudflare_invalid("malformed JSON");
     if (rest.empty() && r.reads()) {
         json::array items;
         for (const auto& [id, g] : config.groups)
@@ -273,7 +258,7 @@ reply cloudflare::groups(const request& r, std::span<const std::string> rest) {
     g.exclude = rules_at(*body, "exclude");
     g.require = rules_at(*body, "require");
     if (g.name.empty() || g.include.empty())
-        return invalid("group name or include is missing");
+        return cloudflare_invalid("group name or include is missing");
     for (const auto* rules : {&g.include, &g.exclude, &g.require})
         if (auto refused = check_rules(*rules))
             return *refused;

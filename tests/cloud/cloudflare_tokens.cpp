@@ -9,12 +9,7 @@ namespace postern::testcloud {
 
 namespace {
 
-constexpr int invalid_request = 12130;
 const duration a_year = std::chrono::hours{8760};
-
-reply invalid(const std::string& detail) {
-    return cloudflare_failure(400, invalid_request, "access.api.error.invalid_request: " + detail);
-}
 
 bool valid_duration(const std::string& text) {
     const auto span = parse_duration(text);
@@ -25,14 +20,6 @@ std::optional<instant> expiry_of(const std::string& text, instant now) {
     if (text == "forever")
         return std::nullopt;
     return whole_seconds(now + parse_duration(text).value());
-}
-
-json::value parsed_object(const request& r) {
-    if (r.body.empty())
-        return json::object{};
-    boost::system::error_code ec;
-    auto value = json::parse(r.body, ec);
-    return ec ? json::value{} : value;
 }
 
 bool contains(const std::string& whole, const std::string& part) {
@@ -56,10 +43,10 @@ service_token& cloudflare::mint(std::string name, const std::string& duration_te
 }
 
 reply cloudflare::tokens(const request& r, std::span<const std::string> rest) {
-    const auto body = parsed_object(r);
-    if (!body.is_object())
-        return invalid("malformed JSON");
-    const auto& fields = body.get_object();
+    const auto body = r.object();
+    if (!body)
+        return cloudflare_invalid("malformed JSON");
+    const auto& fields = *body;
     if (rest.empty()) {
         if (r.method == "POST")
             return create_token(fields);
@@ -102,12 +89,12 @@ reply cloudflare::tokens(const request& r, std::span<const std::string> rest) {
 reply cloudflare::create_token(const json::object& body) {
     const auto name = text_at(body, "name");
     if (!name || name->empty() || name->size() > 350)
-        return invalid("name is missing or invalid");
+        return cloudflare_invalid("name is missing or invalid");
     const auto duration_text = text_at(body, "duration").value_or("8760h");
     if (!valid_duration(duration_text))
-        return invalid("invalid duration");
+        return cloudflare_invalid("invalid duration");
     if (switches.token_limit && config.tokens.size() >= *switches.token_limit)
-        return invalid("maximum number of service tokens reached");
+        return cloudflare_invalid("maximum number of service tokens reached");
     auto& token = mint(*name, duration_text);
     token.enabled = flag_at(body, "enabled").value_or(true);
     token.secret_version = number_at(body, "client_secret_version").value_or(1);
@@ -117,22 +104,22 @@ reply cloudflare::create_token(const json::object& body) {
 reply cloudflare::update_token(service_token& token, const json::object& body) {
     const auto name = text_at(body, "name");
     if (name && (name->empty() || name->size() > 350))
-        return invalid("name is missing or invalid");
+        return cloudflare_invalid("name is missing or invalid");
     const auto now = time_.now();
     const auto new_duration = text_at(body, "duration");
     if (new_duration && !valid_duration(*new_duration))
-        return invalid("invalid duration");
+        return cloudflare_invalid("invalid duration");
     std::optional<instant> cut_off;
     if (const auto text = text_at(body, "previous_client_secret_expires_at")) {
         cut_off = parse_instant(*text);
         if (!cut_off)
-            return invalid("previous_client_secret_expires_at is invalid");
+            return cloudflare_invalid("previous_client_secret_expires_at is invalid");
         if (*cut_off > now + switches.longest_overlap)
-            return invalid("previous_client_secret_expires_at is too far in the future");
+            return cloudflare_invalid("previous_client_secret_expires_at is too far in the future");
     }
     const auto version = number_at(body, "client_secret_version");
     if (version && *version < token.secret_version)
-        return invalid("client_secret_version must not decrease");
+        return cloudflare_invalid("client_secret_version must not decrease");
 
     if (name)
         token.name = *name;
@@ -157,9 +144,9 @@ reply cloudflare::rotate_token(service_token& token, const json::object& body) {
     if (const auto* value = body.if_contains("previous_client_secret_expires_at"); value && !value->is_null()) {
         cut_off = value->is_string() ? parse_instant(std::string_view{value->get_string()}) : std::nullopt;
         if (!cut_off)
-            return invalid("previous_client_secret_expires_at is invalid");
+            return cloudflare_invalid("previous_client_secret_expires_at is invalid");
         if (*cut_off > time_.now() + switches.longest_overlap)
-            return invalid("previous_client_secret_expires_at is too far in the future");
+            return cloudflare_invalid("previous_client_secret_expires_at is too far in the future");
     }
     ++token.secret_version;
     give_new_secret(token, cut_off);

@@ -2,8 +2,6 @@
 
 #include "base/text.hpp"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
 namespace postern::testcloud {
@@ -11,11 +9,7 @@ namespace postern::testcloud {
 namespace {
 
 std::string base64url(std::string_view bytes) {
-    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-    const auto length =
-        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-    out.resize(static_cast<std::size_t>(length));
+    auto out = base64(bytes);
     while (out.ends_with('='))
         out.pop_back();
     std::replace(out.begin(), out.end(), '+', '-');

@@ -2,6 +2,8 @@
 
 #include "base/text.hpp"
 
+#include <openssl/evp.h>
+
 #include <array>
 #include <ctime>
 #include <utility>
@@ -85,6 +87,16 @@ std::optional<std::string> request::query_value(std::string_view name) const {
         if (q.name == name)
             return q.value;
     return std::nullopt;
+}
+
+std::optional<json::object> request::object() const {
+    if (body.empty())
+        return json::object{};
+    boost::system::error_code ec;
+    auto value = json::parse(body, ec);
+    if (ec || !value.is_object())
+        return std::nullopt;
+    return std::move(value.get_object());
 }
 
 request make_request(service to, std::string method, std::string target, std::vector<field> headers, std::string body) {
@@ -171,6 +183,15 @@ const json::array* array_at(const json::object& o, std::string_view key) {
 
 instant whole_seconds(instant at) {
     return std::chrono::floor<std::chrono::seconds>(at);
+}
+
+std::string base64(std::string_view bytes) {
+    std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+    const auto length =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                        reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+    out.resize(static_cast<std::size_t>(length));
+    return out;
 }
 
 std::string http_date(instant at) {

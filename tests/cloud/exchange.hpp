@@ -41,6 +41,8 @@ struct request {
     std::optional<std::string> header(std::string_view name) const;
     std::size_t header_count(std::string_view name) const;
     std::optional<std::string> query_value(std::string_view name) const;
+    // The body as a JSON object, an empty body as an empty one; nothing where it is neither.
+    std::optional<json::object> object() const;
     bool reads() const { return method == "GET" || method == "HEAD"; }
 };
 
@@ -83,6 +85,8 @@ const json::array* array_at(const json::object& o, std::string_view key);
 
 // A point in time cut to whole seconds, the way Cloudflare and Heroku keep theirs.
 instant whole_seconds(instant at);
+
+std::string base64(std::string_view bytes);
 
 // "Mon, 23 Nov 2026 10:00:00 GMT"
 std::string http_date(instant at);

@@ -18,10 +18,6 @@ constexpr std::string_view release_warning =
     "Release command executing: this config change will not be available until the command succeeds. Use "
     "`heroku releases:output` to view the log.";
 
-reply failure(int status, std::string_view id, std::string_view message) {
-    return json_reply(status, json::object{{"id", id}, {"message", message}});
-}
-
 bool good_key(std::string_view key) {
     return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
         return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -60,6 +56,8 @@ std::string describe(const std::map<std::string, std::optional<std::string>>& ch
     return "Set " + join(set, ", ") + " and remove " + join(removed, ", ") + " config vars";
 }
 
+} // namespace
+
 config_map merged(config_map into, const std::map<std::string, std::optional<std::string>>& changes) {
     for (const auto& [key, value] : changes) {
         if (value)
@@ -70,11 +68,13 @@ config_map merged(config_map into, const std::map<std::string, std::optional<std
     return into;
 }
 
-std::string stamp(instant at) {
+std::string heroku_stamp(instant at) {
     return format_instant(whole_seconds(at));
 }
 
-} // namespace
+reply heroku_failure(int status, std::string_view id, std::string_view message) {
+    return json_reply(status, json::object{{"id", id}, {"message", message}});
+}
 
 heroku::heroku(virtual_time& time, dice& ids, books& ledger)
     : account_id(ids.uuid()), time_(time), ids_(ids), ledger_(ledger), refilled_at_(time.now()) {}
@@ -150,18 +150,19 @@ std::optional<reply> heroku::refuse_caller(const request& r, bool& reads_vars, b
     const auto value = bearer_of(r);
     const auto key = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.valid && k.value == value; });
     if (value.empty() || key == keys.end())
-        return failure(401, "unauthorized", "Invalid credentials provided.");
+        return heroku_failure(401, "unauthorized", "Invalid credentials provided.");
     const auto accept = r.header("Accept").value_or("");
     if (accept.find("application/vnd.heroku+json") == std::string::npos ||
         accept.find("version=3") == std::string::npos)
-        return failure(406, "not_acceptable", "The resource requested is not available in the requested format.");
+        return heroku_failure(406, "not_acceptable",
+                              "The resource requested is not available in the requested format.");
     const auto& scopes = key->scopes;
     const bool global = scopes.contains("global");
     writes_vars = global || scopes.contains("write-protected");
     reads_vars = writes_vars || scopes.contains("read-protected");
     const bool writes = writes_vars || scopes.contains("write");
     if (!r.reads() && !writes)
-        return failure(403, "forbidden", "You do not have access to this resource.");
+        return heroku_failure(403, "forbidden", "You do not have access to this resource.");
     return std::nullopt;
 }
 
@@ -187,13 +188,13 @@ reply heroku::route(const request& r, bool by_operator) {
     }
     const bool as_team = s.size() >= 3 && s[0] == "teams" && s[1] == "apps";
     if (!as_team && (s.size() < 2 || s[0] != "apps"))
-        return failure(404, "not_found", "The requested API endpoint was not found.");
+        return heroku_failure(404, "not_found", "The requested API endpoint was not found.");
     auto rest = s.subspan(as_team ? 2 : 1);
     auto* app = find(rest[0]);
     if (app == nullptr)
-        return failure(404, "not_found", "Couldn't find that app.");
+        return heroku_failure(404, "not_found", "Couldn't find that app.");
     if (!by_operator && app->locked)
-        return failure(403, "forbidden", "You do not have access to the app " + app->name + ".");
+        return heroku_failure(403, "forbidden", "You do not have access to the app " + app->name + ".");
     if (!by_operator && app->two_factor) {
         json::object body{{"id", "two_factor"},
                           {"message", "A second authentication factor or pre-authorization is required for this "
@@ -204,7 +205,7 @@ reply heroku::route(const request& r, bool by_operator) {
     rest = rest.subspan(1);
     const bool about_vars = !rest.empty() && rest[rest.size() - 1] == "config-vars";
     if (about_vars && !(r.reads() ? reads_vars : writes_vars))
-        return failure(403, "forbidden", "You do not have access to the app " + app->name + ".");
+        return heroku_failure(403, "forbidden", "You do not have access to the app " + app->name + ".");
     if (rest.empty() && r.reads()) {
         auto body = app_json(*app, sdk);
         if (as_team) {
@@ -230,41 +231,42 @@ reply heroku::app_routes(const request& r, heroku_app& app, std::span<const std:
         return json_reply(202, json::object{});
     }
     if (rest.size() == 1 && r.reads() && (rest[0] == "pipeline-couplings" || rest[0] == "buildpack-installations"))
-        return rest[0] == "pipeline-couplings" ? failure(404, "not_found", "Couldn't find that pipeline coupling.")
-                                               : json_reply(200, json::array{});
-    return failure(404, "not_found", "The requested API endpoint was not found.");
+        return rest[0] == "pipeline-couplings"
+                   ? heroku_failure(404, "not_found", "Couldn't find that pipeline coupling.")
+                   : json_reply(200, json::array{});
+    return heroku_failure(404, "not_found", "The requested API endpoint was not found.");
 }
 
 reply heroku::patch_vars(const request& r, heroku_app& app) {
-    boost::system::error_code ec;
-    const auto body = json::parse(r.body.empty() ? "{}" : r.body, ec);
-    if (ec || !body.is_object())
-        return failure(400, "bad_request", "Unable to parse the JSON request body.");
+    const auto body = r.object();
+    if (!body)
+        return heroku_failure(400, "bad_request", "Unable to parse the JSON request body.");
     if (switches.if_match)
         if (const auto wanted = r.header("If-Match")) {
             const auto current = json::serialize(vars_json(app, app.config));
             if (*wanted != "\"" + fingerprint(secret{"etag"}, secret{current}) + "\"")
-                return failure(412, "precondition_failed", "The config vars have changed.");
+                return heroku_failure(412, "precondition_failed", "The config vars have changed.");
         }
     std::map<std::string, std::optional<std::string>> changes;
     std::vector<std::string> owned;
-    for (const auto& item : body.get_object()) {
+    for (const auto& item : *body) {
         const std::string key{item.key()};
         if (!good_key(key))
-            return failure(422, "invalid_params", "Config var keys may only contain letters, digits and underscores.");
+            return heroku_failure(422, "invalid_params",
+                                  "Config var keys may only contain letters, digits and underscores.");
         if (!item.value().is_string() && !item.value().is_null())
-            return failure(422, "invalid_params", "Config var values must be strings.");
+            return heroku_failure(422, "invalid_params", "Config var values must be strings.");
         if (app.attachment_keys.contains(key))
             owned.push_back(key);
         changes[key] = item.value().is_string() ? std::optional<std::string>{item.value().get_string()} : std::nullopt;
     }
     if (!owned.empty())
-        return failure(422, "invalid_params", "Cannot overwrite attachment values " + join(owned, ", ") + ".");
+        return heroku_failure(422, "invalid_params", "Cannot overwrite attachment values " + join(owned, ", ") + ".");
     std::size_t size = 0;
     for (const auto& [key, value] : merged(app.config, changes))
         size += key.size() + value.size();
     if (size > vars_limit)
-        return failure(422, "invalid_params", "Config vars may not be larger than 64kb.");
+        return heroku_failure(422, "invalid_params", "Config vars may not be larger than 64kb.");
     const bool changed = merged(app.config, changes) != app.config;
     if (changes.empty() || (!changed && !switches.noop_creates_release))
         return json_reply(200, vars_json(app, app.config));
@@ -274,115 +276,6 @@ reply heroku::patch_vars(const request& r, heroku_app& app) {
     if (pending)
         answer.with("Warning-Message", std::string{release_warning});
     return answer;
-}
-
-release& heroku::add_release(heroku_app& app, std::string description,
-                             std::map<std::string, std::optional<std::string>> changes) {
-    release made;
-    made.id = ids_.uuid();
-    made.version = app.releases.empty() ? 1 : app.releases.back().version + 1;
-    made.description = std::move(description);
-    made.user_email = account_email;
-    made.changes = std::move(changes);
-    made.created_at = made.updated_at = time_.now();
-    app.updated_at = time_.now();
-    const bool waits = app.phase.present || (!app.releases.empty() && app.releases.back().status == "pending");
-    app.releases.push_back(std::move(made));
-    auto& last = app.releases.back();
-    if (!waits) {
-        go_live(app, last);
-        return last;
-    }
-    last.status = "pending";
-    last.config = merged(app.config, last.changes);
-    if (app.phase.stuck)
-        return last;
-    // One release phase at a time: later ones wait for their turn.
-    instant begins = time_.now();
-    for (const auto& earlier : app.releases)
-        if (earlier.status == "pending")
-            begins = std::max(begins, earlier.finishes_at);
-    last.finishes_at = begins + app.phase.takes;
-    time_.at(last.finishes_at, [this, id = app.id, version = last.version] { finish_release(id, version); });
-    return last;
-}
-
-void heroku::finish_release(const std::string& app_id, std::int64_t version) {
-    auto* app = find(app_id);
-    if (app == nullptr)
-        return;
-    for (auto& made : app->releases) {
-        if (made.version != version || made.status != "pending")
-            continue;
-        made.updated_at = time_.now();
-        if (app->phase.fails)
-            made.status = "failed";
-        else
-            go_live(*app, made);
-    }
-}
-
-void heroku::go_live(heroku_app& app, release& made) {
-    app.before_restart = app.config;
-    app.before_restart_until = time_.now() + switches.restart_lag;
-    app.config = merged(app.config, made.changes);
-    made.config = app.config;
-    made.status = "succeeded";
-    app.released_at = time_.now();
-    ++app.restarts;
-}
-
-std::optional<instant> heroku::next_restart_end(instant after) const {
-    std::optional<instant> next;
-    for (const auto& app : apps)
-        if (app.before_restart_until > after && (!next || app.before_restart_until < *next))
-            next = app.before_restart_until;
-    return next;
-}
-
-reply heroku::release_routes(const request& r, heroku_app& app, std::span<const std::string> rest) {
-    if (rest.empty() && r.reads()) {
-        std::vector<json::object> items;
-        for (const auto& made : app.releases)
-            items.push_back(release_json(app, made));
-        return ranged(r, std::move(items), "version");
-    }
-    if (rest.empty() && r.method == "POST") {
-        boost::system::error_code ec;
-        const auto body = json::parse(r.body, ec);
-        return ec || !body.is_object() ? failure(400, "bad_request", "Unable to parse the JSON request body.")
-                                       : roll_back(app, body.get_object());
-    }
-    const auto wanted = rest.empty() ? std::string{} : rest[0];
-    const auto found = std::find_if(app.releases.begin(), app.releases.end(), [&](const auto& made) {
-        return made.id == wanted || std::to_string(made.version) == wanted;
-    });
-    if (!r.reads() || found == app.releases.end())
-        return failure(404, "not_found", "Couldn't find that release.");
-    if (rest.size() == 1)
-        return json_reply(200, release_json(app, *found));
-    if (rest.size() == 2 && rest[1] == "config-vars")
-        return json_reply(200, vars_json(app, found->config));
-    return failure(404, "not_found", "The requested API endpoint was not found.");
-}
-
-reply heroku::roll_back(heroku_app& app, const json::object& body) {
-    const auto wanted = text_at(body, "release").value_or("");
-    const auto found = std::find_if(app.releases.begin(), app.releases.end(), [&](const auto& made) {
-        return made.id == wanted || std::to_string(made.version) == wanted;
-    });
-    if (found == app.releases.end())
-        return failure(404, "not_found", "Couldn't find that release.");
-    if (found->status != "succeeded")
-        return failure(422, "invalid_params", "That release is not eligible for rollback.");
-    std::map<std::string, std::optional<std::string>> changes;
-    for (const auto& [key, value] : app.config)
-        changes[key] = std::nullopt;
-    for (const auto& [key, value] : found->config)
-        changes[key] = value;
-    auto description = "Rollback to v" + std::to_string(found->version);
-    const auto& made = add_release(app, std::move(description), std::move(changes));
-    return json_reply(201, release_json(app, made));
 }
 
 json::object heroku::account_json() const {
@@ -415,35 +308,14 @@ json::object heroku::app_json(const heroku_app& app, bool sdk) const {
     out["archived_at"] = nullptr;
     out["internal_routing"] = nullptr;
     out["space"] = nullptr;
-    out["created_at"] = stamp(app.created_at);
-    out["updated_at"] = stamp(app.updated_at);
-    out["released_at"] = stamp(app.released_at);
+    out["created_at"] = heroku_stamp(app.created_at);
+    out["updated_at"] = heroku_stamp(app.updated_at);
+    out["released_at"] = heroku_stamp(app.released_at);
     out["git_url"] = "https://git.heroku.com/" + app.name + ".git";
     out["web_url"] = nullptr;
     out["repo_size"] = nullptr;
     out["slug_size"] = 1048576;
     out["buildpack_provided_description"] = nullptr;
-    return out;
-}
-
-json::object heroku::release_json(const heroku_app& app, const release& made) const {
-    const auto live = std::find_if(app.releases.rbegin(), app.releases.rend(),
-                                   [](const auto& one) { return one.status == "succeeded"; });
-    const bool current = live != app.releases.rend() && live->version == made.version;
-    json::object out{{"id", made.id},
-                     {"version", made.version},
-                     {"status", made.status},
-                     {"current", current},
-                     {"description", made.description}};
-    out["user"] = json::object{{"id", account_id}, {"email", made.user_email}};
-    out["app"] = json::object{{"id", app.id}, {"name", app.name}};
-    out["slug"] = nullptr;
-    out["artifacts"] = json::array{};
-    out["addon_plan_names"] = json::array{};
-    out["output_stream_url"] = nullptr;
-    out["eligible_for_rollback"] = made.status == "succeeded";
-    out["created_at"] = stamp(made.created_at);
-    out["updated_at"] = stamp(made.updated_at);
     return out;
 }
 

@@ -121,4 +121,11 @@ private:
     instant refilled_at_{};
 };
 
+// What the variables are after those changes: a value sets, nothing removes.
+config_map merged(config_map into, const std::map<std::string, std::optional<std::string>>& changes);
+// RFC 3339 in whole seconds.
+std::string heroku_stamp(instant at);
+// {"id","message"}
+reply heroku_failure(int status, std::string_view id, std::string_view message);
+
 } // namespace postern::testcloud

@@ -168,6 +168,13 @@ private:
     std::map<std::string, counter> counters_;
 };
 
+// A folder's path without its trailing slash.
+std::string vault_path(std::string path);
+// RFC 3339, always with milliseconds.
+std::string vault_stamp(instant at);
+// GETs carry their parameters in the query, the other verbs in the body.
+std::optional<std::string> vault_parameter(const request& r, const json::object& body, std::string_view name);
+
 // What the server makes of a value: trimmed on both ends, one final newline kept.
 std::string stored_value(std::string_view value);
 

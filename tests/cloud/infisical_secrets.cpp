@@ -1,4 +1,4 @@
-// Folders and secrets: the part of infisical that stores something.
+// Secrets: the part of infisical that stores something.
 #include "base/text.hpp"
 #include "cloud/infisical.hpp"
 
@@ -11,112 +11,14 @@ namespace {
 
 constexpr std::string_view placeholder = "<hidden-by-infisical>";
 
-bool good_folder_name(std::string_view name) {
-    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
-    });
-}
-
-std::string without_trailing_slash(std::string path) {
-    if (path.size() > 1 && path.ends_with('/'))
-        path.pop_back();
-    return path;
-}
-
-std::string below(const std::string& path, const std::string& name) {
-    return path == "/" ? "/" + name : path + "/" + name;
-}
-
-std::string milliseconds(instant at) {
-    auto text = format_instant(at);
-    if (text.find('.') == std::string::npos)
-        text.insert(text.size() - 1, ".000");
-    return text;
-}
-
-// GETs carry their parameters in the query, the other verbs in the body.
-std::optional<std::string> parameter(const request& r, const json::object& body, std::string_view name) {
-    return r.reads() ? r.query_value(name) : text_at(body, name);
-}
-
 } // namespace
-
-reply infisical::folders(const request& r, const caller& who, const json::object& body,
-                         std::span<const std::string> rest) {
-    if (auto refused = forbid(who, r.reads() ? "read" : r.method == "DELETE" ? "delete" : "create"))
-        return *refused;
-    const auto project_field = r.segments[1] == "v2" ? "projectId" : "workspaceId";
-    const auto project_text = parameter(r, body, project_field);
-    const auto env_slug = parameter(r, body, "environment");
-    if (!project_text || !env_slug)
-        return validation(project_text ? "environment" : project_field, "string", "undefined");
-    if (!known_project(*project_text))
-        return failure(404, "NotFound", "Project with ID '" + *project_text + "' not found");
-    auto* env = environment(*env_slug);
-    if (env == nullptr)
-        return failure(404, "NotFound",
-                       "Environment with slug '" + *env_slug + "' in project with ID '" + *project_text +
-                           "' not found");
-    const auto directory = parameter(r, body, "directory");
-    const auto path = without_trailing_slash(parameter(r, body, "path").value_or(directory.value_or("/")));
-    if (r.reads() && rest.empty()) {
-        json::array found;
-        for (const auto& [where, f] : env->folders)
-            if (where != "/" && where == below(path, f.name))
-                found.push_back(folder_json(*env, where, f));
-        return json_reply(200, json::object{{"folders", found}});
-    }
-    if (r.method == "POST" && rest.empty()) {
-        const auto name = text_at(body, "name").value_or("");
-        if (!good_folder_name(name))
-            return switches.old_server ? failure(500, "Find by secret path", "Something went wrong")
-                                       : validation("name", "string", name.empty() ? "undefined" : "invalid");
-        const auto where = below(path, name);
-        json::object reply_body;
-        auto& made = folder(*env, where);
-        reply_body["folder"] = folder_json(*env, where, made);
-        return json_reply(200, reply_body);
-    }
-    if (r.method == "DELETE" && rest.size() == 1) {
-        for (auto at = env->folders.begin(); at != env->folders.end(); ++at) {
-            const bool named = at->first == below(path, rest[0]) || at->second.id == rest[0];
-            if (at->first == "/" || !named)
-                continue;
-            json::object reply_body;
-            reply_body["folder"] = folder_json(*env, at->first, at->second);
-            const auto gone = at->first;
-            std::erase_if(env->folders,
-                          [&](const auto& f) { return f.first == gone || f.first.starts_with(gone + "/"); });
-            return json_reply(200, reply_body);
-        }
-        return failure(404, "NotFound", "Failed to delete folder with ID '" + rest[0] + "', not found");
-    }
-    return no_route(r);
-}
-
-json::object infisical::folder_json(const vault_environment& env, const std::string& path,
-                                    const vault_folder& f) const {
-    json::object out{{"id", f.id},
-                     {"name", f.name},
-                     {"version", 1},
-                     {"createdAt", milliseconds(f.created_at)},
-                     {"updatedAt", milliseconds(f.updated_at)},
-                     {"envId", env.id},
-                     {"parentId", f.parent_id},
-                     {"isReserved", false}};
-    if (!switches.old_server) {
-        out["path"] = path;
-        out["description"] = nullptr;
-    }
-    return out;
-}
 
 infisical::place infisical::find_place(const request& r, const json::object& body, bool v4,
                                        std::string_view operation) {
     place out;
-    const auto slug = parameter(r, body, v4 ? "projectSlug" : r.reads() ? "workspaceSlug" : "projectSlug");
-    auto project_text = parameter(r, body, v4 ? "projectId" : "workspaceId").value_or("");
-    const auto env_slug = parameter(r, body, "environment").value_or("");
+    const auto slug = vault_parameter(r, body, v4 ? "projectSlug" : r.reads() ? "workspaceSlug" : "projectSlug");
+    auto project_text = vault_parameter(r, body, v4 ? "projectId" : "workspaceId").value_or("");
+    const auto env_slug = vault_parameter(r, body, "environment").value_or("");
     if (project_text.empty() && slug == project_slug)
         project_text = project_id;
     if (v4 && project_text.empty()) {
@@ -137,11 +39,11 @@ infisical::place infisical::find_place(const request& r, const json::object& bod
                                   "correct project ID?");
         return out;
     }
-    if (parameter(r, body, "type") == "personal" && !r.reads()) {
+    if (vault_parameter(r, body, "type") == "personal" && !r.reads()) {
         out.refused = failure(400, "BadRequest", "Must be user to create personal secret");
         return out;
     }
-    out.path = without_trailing_slash(parameter(r, body, "secretPath").value_or("/"));
+    out.path = vault_path(vault_parameter(r, body, "secretPath").value_or("/"));
     out.env = environment(env_slug);
     if (out.env != nullptr)
         if (const auto found = out.env->folders.find(out.path); found != out.env->folders.end())
@@ -370,8 +272,8 @@ json::object infisical::secret_json(const vault_environment& env, const std::str
                      {"secretReminderRepeatDays", nullptr},
                      {"skipMultilineEncoding", row.skip_multiline},
                      {"metadata", nullptr},
-                     {"createdAt", milliseconds(row.created_at)},
-                     {"updatedAt", milliseconds(row.updated_at)}};
+                     {"createdAt", vault_stamp(row.created_at)},
+                     {"updatedAt", vault_stamp(row.updated_at)}};
     if (listed) {
         out["secretPath"] = path;
         out["tags"] = json::array{};
@@ -392,7 +294,7 @@ bool infisical::needs_approval(const std::string& path) const {
 }
 
 reply infisical::approval() {
-    const auto at = milliseconds(time_.now());
+    const auto at = vault_stamp(time_.now());
     json::object request_body{{"id", ids_.uuid()},
                               {"policyId", ids_.uuid()},
                               {"status", "open"},
