@@ -61,8 +61,8 @@ const json::value& result_of(const json::value& envelope) {
 
 } // namespace
 
-cloudflare::cloudflare(net::transport& transport, std::string api_url, std::string account_id, secret api_token,
-                       const net::clock* clock)
+cloudflare::cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id,
+                       secret api_token, const net::clock* clock)
     : transport_(transport), clock_(clock), api_token_(std::move(api_token)) {
     auto url = split_url(api_url);
     origin_ = std::move(url.origin);

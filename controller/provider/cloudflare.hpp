@@ -20,7 +20,7 @@ class cloudflare {
 public:
     // `api_url` without a trailing slash. The transport, and the clock that skew() is measured against (the system's
     // where none is given), outlive this object.
-    cloudflare(net::transport& transport, std::string api_url, std::string account_id, secret api_token,
+    cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id, secret api_token,
                const net::clock* clock = nullptr);
 
     // A key that was read again: used from the next call on.

@@ -124,7 +124,7 @@ result<std::map<std::string, secret>> read_vars(const json::value& from) {
 
 } // namespace
 
-heroku::heroku(net::transport& transport, std::string api_url, secret api_key)
+heroku::heroku(net::transport& transport, const std::string& api_url, secret api_key)
     : transport_(transport), api_key_(std::move(api_key)) {
     auto url = split_url(api_url);
     origin_ = std::move(url.origin);

@@ -18,7 +18,7 @@ namespace postern::provider {
 
 class heroku {
 public:
-    heroku(net::transport& transport, std::string api_url, secret api_key);
+    heroku(net::transport& transport, const std::string& api_url, secret api_key);
 
     void use(secret api_key);
 

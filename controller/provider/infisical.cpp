@@ -266,11 +266,13 @@ secret as_stored(std::string_view value) {
                                                       "\xe3\x80\x80",
                                                       "\xef\xbb\xbf"};
     bool newline = value.ends_with('\n');
-    auto front = [&](std::string_view blank) { return !blank.empty() && value.starts_with(blank); };
-    auto back = [&](std::string_view blank) { return !blank.empty() && value.ends_with(blank); };
-    for (auto at = blanks.begin(); (at = std::find_if(blanks.begin(), blanks.end(), front)) != blanks.end();)
+    auto front = [&](std::string_view blank) { return value.starts_with(blank); };
+    auto back = [&](std::string_view blank) { return value.ends_with(blank); };
+    const auto* at = std::find_if(blanks.begin(), blanks.end(), front);
+    for (; at != blanks.end(); at = std::find_if(blanks.begin(), blanks.end(), front))
         value.remove_prefix(at->size());
-    for (auto at = blanks.begin(); (at = std::find_if(blanks.begin(), blanks.end(), back)) != blanks.end();)
+    at = std::find_if(blanks.begin(), blanks.end(), back);
+    for (; at != blanks.end(); at = std::find_if(blanks.begin(), blanks.end(), back))
         value.remove_suffix(at->size());
     net::wiping_buffer out(value.begin(), value.end());
     if (newline)

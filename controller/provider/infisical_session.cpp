@@ -125,7 +125,7 @@ std::vector<secret> infisical::session::own_secrets() const {
     return out;
 }
 
-net::request infisical::session::plain(net::method verb, std::string target, std::string what) const {
+net::request infisical::session::plain(net::method verb, const std::string& target, std::string what) const {
     net::request r;
     r.verb = verb;
     r.origin = url.origin;
@@ -150,7 +150,7 @@ net::request infisical::session::build(const infisical_call& c, bool newer) cons
         for (const auto& [name, value] : c.query)
             add(name, value);
     }
-    auto r = plain(c.verb, std::move(target), c.name());
+    auto r = plain(c.verb, target, c.name());
     r.repeatable = c.repeatable;
     const auto* key = std::get_if<token_login>(&with);
     authorize(r, key != nullptr ? key->token : token);

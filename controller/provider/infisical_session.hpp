@@ -63,7 +63,7 @@ private:
     boost::asio::awaitable<result<void>> find_project();
     boost::asio::awaitable<result<boost::json::value>> send(net::request r, std::vector<secret> known);
     net::request build(const infisical_call& c, bool newer) const;
-    net::request plain(net::method verb, std::string target, std::string what) const;
+    net::request plain(net::method verb, const std::string& target, std::string what) const;
     bool needs_login() const;
     std::vector<secret> own_secrets() const;
 
