@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 namespace postern::cli {
 
@@ -41,8 +42,11 @@ std::optional<int> ask(const options& asked, session& here, const domain::desire
 }
 
 void print_text(const run::pass_report& report, const live& watched) {
-    if (report.interrupted)
-        std::cout << "\nStopped on request. Every step that was begun has ended; the next run goes on from here.\n";
+    if (report.interrupted) {
+        std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
+                     "with:\n"
+                  << steps_text(report.last.steps, colours_wanted());
+    }
     if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
         std::cout << '\n' << conditions;
     if (watched.done().empty() && !report.interrupted)
@@ -66,7 +70,10 @@ int apply(const options& asked) {
             return *refused;
     }
     const bool text = asked.form == output::text;
-    live watched{std::cout, here.clock(), {text && on_terminal(STDOUT_FILENO), colours_wanted(), !text}};
+    live::look look{{}, colours_wanted(), !text};
+    if (text && on_terminal(STDOUT_FILENO))
+        look.columns = terminal_columns;
+    live watched{std::cout, here.clock(), std::move(look)};
     here.diagnostics().before_each([&] { watched.clear(); });
     auto report = here.make_pass(watched, [&] { watched.tick(); });
     watched.clear();

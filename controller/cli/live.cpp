@@ -74,24 +74,33 @@ void live::clear() {
 }
 
 void live::draw() {
-    if (!how_.redraw || how_.quiet)
+    if (!how_.columns || how_.quiet)
         return;
     clear();
     const auto now = clock_.now();
     for (const auto& [lock, step] : running_) {
         if (drawn_ == most_lines) {
-            to_ << "… and " << running_.size() - most_lines << " more\n";
-            ++drawn_;
+            draw_line("… and " + std::to_string(running_.size() - most_lines) + " more");
             break;
         }
-        to_ << step.name << ": " << step.what << " … " << seconds_since(step.since, now) << '\n';
-        ++drawn_;
+        draw_line(seconds_since(step.since, now) + " " + step.name + ": " + step.what + " …");
     }
-    if (running_.empty() && !waiting_.empty()) {
-        to_ << waiting_ << '\n';
-        ++drawn_;
-    }
+    if (running_.empty() && !waiting_.empty())
+        draw_line(waiting_);
     to_.flush();
+}
+
+// Cut to the terminal's width: a line that wraps could not be taken away again.
+void live::draw_line(const std::string& line) {
+    std::size_t room = how_.columns();
+    std::size_t end = 0;
+    for (; end < line.size(); ++end) {
+        const bool starts_character = (static_cast<unsigned char>(line[end]) & 0xc0U) != 0x80;
+        if (starts_character && room-- == 0)
+            break;
+    }
+    to_ << line.substr(0, end) << '\n';
+    ++drawn_;
 }
 
 void live::tick() {
@@ -128,7 +137,7 @@ void live::waiting(instant until, const std::vector<domain::condition>& conditio
             break;
         }
     }
-    if (how_.redraw)
+    if (how_.columns)
         draw();
     else
         say(waiting_);

@@ -3,6 +3,8 @@
 #include "net/clock.hpp"
 #include "run/pass.hpp"
 
+#include <cstddef>
+#include <functional>
 #include <iosfwd>
 #include <list>
 #include <map>
@@ -16,7 +18,7 @@ namespace postern::cli {
 class live final : public run::progress {
 public:
     struct look {
-        bool redraw = false; // a terminal
+        std::function<std::size_t()> columns; // of the terminal; none where it is not one, and nothing is redrawn
         bool colour = false;
         bool quiet = false; // nothing lasting is written: another output is wanted
     };
@@ -45,6 +47,7 @@ private:
     };
 
     void draw();
+    void draw_line(const std::string& line);
     void say(const std::string& line);
 
     std::ostream& to_;

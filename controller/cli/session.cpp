@@ -11,6 +11,7 @@
 #include <exception>
 #include <iostream>
 #include <random>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utility>
 
@@ -46,6 +47,12 @@ std::function<double()> jitter() {
 
 bool on_terminal(int descriptor) {
     return ::isatty(descriptor) == 1;
+}
+
+std::size_t terminal_columns() {
+    winsize size{};
+    const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    return known ? size.ws_col : 80;
 }
 
 bool colours_wanted() {

@@ -59,8 +59,8 @@ private:
     domain::observed world_ = run::new_process();
 };
 
-// What a terminal is, and whether colours are wanted on stdout.
 bool on_terminal(int descriptor);
-bool colours_wanted();
+std::size_t terminal_columns(); // of stdout
+bool colours_wanted();          // on stdout
 
 } // namespace postern::cli

@@ -41,7 +41,7 @@ struct pass_settings {
 };
 
 struct pass_report {
-    domain::judgement last;
+    domain::judgement last;  // its steps are what would come next, where the pass was interrupted
     std::size_t changes = 0; // steps that wrote, and came off
     std::vector<std::pair<domain::step, error>> failures;
     bool interrupted = false;
@@ -85,8 +85,8 @@ private:
     std::set<std::string> busy_;     // locks of what is under way
     std::size_t running_ = 0;
     std::vector<std::pair<domain::step, domain::outcome>> ended_;
-    bool dirty_ = true; // something happened since the last judgement
-    std::chrono::steady_clock::time_point judged_;
+    bool dirty_ = true;                                 // something happened since the last judgement
+    std::chrono::steady_clock::time_point judge_again_; // at the latest
     std::size_t taken_ = 0;
     int idle_readings_ = 0;    // gathers since something last changed
     bool keys_reread_ = false; // a refused key led to a new reading already

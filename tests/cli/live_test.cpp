@@ -44,12 +44,16 @@ TEST_CASE("away from a terminal each step is one plain line when it ends") {
 TEST_CASE("on a terminal what is under way is drawn again in place, and is gone in the end") {
     std::ostringstream out;
     testing::settable_clock clock;
-    cli::live watched{out, clock, {true, false, false}};
+    std::size_t columns = 80;
+    cli::live watched{out, clock, {[&] { return columns; }, false, false}};
     watched.started(prove());
     clock.advance(3s);
     watched.tick();
-    CHECK(out.str() == "console-self-probe: prove console.raxx.app … 0s\n"
-                       "\x1b[1A\x1b[Jconsole-self-probe: prove console.raxx.app … 3s\n");
+    CHECK(out.str() == "0s console-self-probe: prove console.raxx.app …\n"
+                       "\x1b[1A\x1b[J3s console-self-probe: prove console.raxx.app …\n");
+    columns = 10;
+    watched.tick();
+    CHECK(out.str().ends_with("\x1b[1A\x1b[J3s console\n"));
     watched.finished(prove(), with(verdict::passed));
     watched.clear();
     CHECK(out.str().ends_with("\x1b[1A\x1b[Jconsole-self-probe: prove console.raxx.app … passed\n"));
@@ -58,7 +62,7 @@ TEST_CASE("on a terminal what is under way is drawn again in place, and is gone 
 TEST_CASE("what changed something is remembered, what failed is not, and quiet is quiet") {
     std::ostringstream out;
     testing::settable_clock clock;
-    cli::live watched{out, clock, {false, false, true}};
+    cli::live watched{out, clock, {{}, false, true}};
     step mint{"ServiceToken/a", "t", "TokenMissing", "", {"token:a"}, steps::mint{}};
     watched.finished(mint, {});
     outcome failed;
