@@ -46,7 +46,7 @@ void judge::advance(life& l) {
              weight::blocked);
         return;
     }
-    if (l.account != nullptr && index_.at(l.account).names[l.spec->display_name] > 1 && l.current)
+    if (l.account != nullptr && tokens_by_name(*l.account, l.spec->display_name).size() > 1 && l.current)
         tell(l.resource(), "Provisioned", status::true_, reason::duplicate_name,
              "Cloudflare has more than one token named \"" + printable(l.spec->display_name) +
                  "\"; ours is known by its id, the others are left alone",
@@ -139,7 +139,7 @@ bool judge::may_issue(life& l, std::string_view why) {
         return block(reason::duplicate_key, "the vault holds " + l.spec->key + " more than once in " + l.spec->path +
                                                 ": delete the wrong one");
     if (!l.current && !l.gone) {
-        auto same = index_.at(l.account).names[l.spec->display_name];
+        auto same = tokens_by_name(*l.account, l.spec->display_name).size();
         if (same == 1)
             return block(reason::secret_unknown,
                          "Cloudflare already has a token named \"" + printable(l.spec->display_name) +
@@ -280,15 +280,13 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         return;
     }
     // The request was sent, by us or by somebody who is late, and nobody holds its secret.
-    for (const auto& token : l.account->tokens) {
-        if (token.name != pending_name(*l.spec, intended.nonce))
-            continue;
+    for (const auto* token : tokens_by_name(*l.account, pending_name(*l.spec, intended.nonce))) {
         offer({l.resource(),
-               "service token " + token.id + " \"" + printable(token.name) + "\"",
+               "service token " + token->id + " \"" + printable(token->name) + "\"",
                std::string{reason::lost_reply},
                "its reply was lost and nobody holds its secret",
                {"token:" + l.spec->name},
-               steps::delete_token{l.spec->account, token.id}},
+               steps::delete_token{l.spec->account, token->id}},
               l.observing);
         return;
     }
@@ -359,15 +357,15 @@ void judge::carry_pending(life& l) {
     const auto& c = *l.pending;
     auto why = l.rec != nullptr && l.rec->pending ? std::string_view{l.rec->pending->reason} : reason::rebuilt;
     // Late requests of the same intent made tokens whose secrets nobody holds.
-    for (const auto& token : l.account->tokens) {
-        if (token.id == c.token_id || token.name != pending_name(*l.spec, c.nonce))
+    for (const auto* token : tokens_by_name(*l.account, pending_name(*l.spec, c.nonce))) {
+        if (token->id == c.token_id)
             continue;
         offer({l.resource(),
-               "service token " + token.id,
+               "service token " + token->id,
                std::string{reason::lost_reply},
                "a late request made it; nobody holds its secret",
                {"token:" + l.spec->name},
-               steps::delete_token{l.spec->account, token.id}},
+               steps::delete_token{l.spec->account, token->id}},
               l.observing);
     }
     if (prove(l, c.fingerprint, why) != answer::yes)

@@ -75,7 +75,13 @@ void judge::find_grants() {
                                                       ", which no application of this binding guards: a credential is "
                                                       "never shown to another host"};
         }
-        std::move(found.begin(), found.end(), std::back_inserter(grants_));
+        for (auto& g : found) {
+            if (g.app != nullptr)
+                bound_.insert({b.name, g.app->id});
+            else
+                unresolved_.insert(b.name);
+            grants_.push_back(std::move(g));
+        }
     }
 }
 

@@ -81,7 +81,7 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
         for (const auto& token : view->tokens) {
             index.by_id.emplace(token.id, &token);
             index.by_client.emplace(token.client_id, &token);
-            ++index.names[token.name];
+            index.by_name[token.name].push_back(&token);
         }
         for (const auto& app : view->applications) {
             for (const auto& policy : app.policies) {

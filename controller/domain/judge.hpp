@@ -101,6 +101,7 @@ private:
     void schedule(const life& l);
     std::string new_nonce(const life& l) const;
     bool available(const life& l, const std::string& fingerprint) const;
+    const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;
     const live_token* token_by_client(const account_view& a, const std::string& client_id) const;
 
@@ -124,6 +125,10 @@ private:
     bool look_before_promote(life& l, record& r, const std::string& fingerprint);
 
     // ---- leaving.cpp
+    // Bindings and apps that left git while the token stayed.
+    void left_bindings(life& l);
+    bool is_bound(const policy_note& note) const;
+    std::vector<std::string> left_members(const policy_note& note, const live_policy& p) const;
     void left_git();
     void leave(const std::string& vault, const state_view& state, const std::string& token, const record& r);
 
@@ -136,7 +141,7 @@ private:
     struct account_index {
         std::unordered_map<std::string, const live_token*> by_id;
         std::unordered_map<std::string, const live_token*> by_client;
-        std::unordered_map<std::string, int> names;
+        std::unordered_map<std::string, std::vector<const live_token*>> by_name;
         // Reusable policies: which applications use them.
         std::unordered_map<std::string, std::vector<const live_application*>> users;
         // Token ids that the specs bind to an application.
@@ -148,6 +153,8 @@ private:
     std::vector<life> lives_;
     std::unordered_map<std::string, std::size_t> life_of_; // token name → index
     std::vector<grant> grants_;
+    std::set<std::pair<std::string, std::string>> bound_; // (binding, application id)
+    std::set<std::string> unresolved_;                    // bindings of which an application could not be resolved
 
     judgement out_;
     std::set<std::string> claimed_;                         // locks of what was offered in this call

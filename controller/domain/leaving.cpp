@@ -15,6 +15,78 @@ bool is_ours_id(const std::vector<const credential*>& credentials, const std::st
 
 } // namespace
 
+// Whether a binding still asks for what the note is about; where its application cannot be resolved, nobody knows.
+bool judge::is_bound(const policy_note& note) const {
+    return bound_.contains({note.binding, note.application}) || unresolved_.contains(note.binding);
+}
+
+// Ids that we put into a policy and that no other binding wants there.
+std::vector<std::string> judge::left_members(const policy_note& note, const live_policy& p) const {
+    std::vector<std::string> out;
+    for (const auto& r : p.include) {
+        if (r.is != rule::kind::service_token || std::find(note.put.begin(), note.put.end(), r.id) == note.put.end())
+            continue;
+        bool wanted = std::any_of(grants_.begin(), grants_.end(), [&](const grant& g) {
+            auto ids = g.own == &p || (g.own != nullptr && g.own->id == p.id) ? wanted_ids(*g.binding)
+                                                                              : std::vector<std::string>{};
+            return std::binary_search(ids.begin(), ids.end(), r.id);
+        });
+        if (!wanted && std::find(out.begin(), out.end(), r.id) == out.end())
+            out.push_back(r.id);
+    }
+    return out;
+}
+
+void judge::left_bindings(life& l) {
+    for (const auto& note : l.rec->policies) {
+        if (is_bound(note))
+            continue;
+        for (const auto& app : l.account->applications) {
+            if (app.id != note.application)
+                continue;
+            for (const auto& p : app.policies) {
+                auto members = p.id == note.policy ? left_members(note, p) : std::vector<std::string>{};
+                if (members.empty())
+                    continue;
+                auto target = "policy \"" + printable(p.name) + "\" on " + printable(app.name);
+                if (!how_.prune) {
+                    tell(l.resource(), "Bound", status::true_, reason::member_orphaned,
+                         target + " still admits it though AccessBinding " + note.binding +
+                             " left git or does not name that application any more; apply --prune takes it out",
+                         weight::told);
+                    continue;
+                }
+                std::vector<std::string> locks{policy_lock(note.binding, app.id),
+                                               "app:" + l.spec->account + "/" + app.id};
+                action what = steps::edit_policy{l.spec->account,
+                                                 app.id,
+                                                 p.id,
+                                                 p.reusable,
+                                                 p.version,
+                                                 false,
+                                                 {},
+                                                 members,
+                                                 used_by(l.spec->account, p.id)};
+                if (members.size() == p.include.size() && !p.reusable)
+                    what = steps::delete_policy{l.spec->account, app.id, p.id, p.version};
+                offer({l.resource(), std::move(target), std::string{reason::member_orphaned}, "its binding left git",
+                       std::move(locks), std::move(what)},
+                      l.observing);
+            }
+        }
+    }
+    for (const auto& d : l.rec->deliveries) {
+        bool bound = std::any_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
+            return b->account == d.account && std::find(b->apps.begin(), b->apps.end(), d.app) != b->apps.end();
+        });
+        if (!bound && !d.delivered.empty())
+            tell(l.resource(), "Delivered", status::unknown, reason::left_git,
+                 "app " + d.app + " got the credential (" + join(d.vars, ", ") +
+                     ") and is not bound any more: its value is not kept up to date; unset it there",
+                 weight::told);
+    }
+}
+
 void judge::left_git() {
     for (const auto& vault : wanted_.vaults) {
         auto at = world_.vaults.find(vault.name);

@@ -18,6 +18,13 @@ const vault_value* value_of(const folder_view& folder, const std::string& key) {
 
 } // namespace
 
+const std::vector<const live_token*>& judge::tokens_by_name(const account_view& a, const std::string& name) const {
+    static const std::vector<const live_token*> none;
+    const auto& index = index_.at(&a).by_name;
+    auto at = index.find(name);
+    return at == index.end() ? none : at->second;
+}
+
 const live_token* judge::token_by_id(const account_view& a, const std::string& id) const {
     const auto& index = index_.at(&a).by_id;
     auto at = index.find(id);

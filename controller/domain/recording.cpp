@@ -63,6 +63,18 @@ record judge::settled_record(const life& l) const {
         if (all)
             at->proved = c.fingerprint;
     }
+    // A binding that left git is forgotten once nothing of ours is left in its policy.
+    std::erase_if(r.policies, [&](const policy_note& note) {
+        if (is_bound(note))
+            return false;
+        for (const auto& app : l.account->applications) {
+            for (const auto& p : app.policies) {
+                if (app.id == note.application && p.id == note.policy && !left_members(note, p).empty())
+                    return false;
+            }
+        }
+        return true;
+    });
     std::sort(r.policies.begin(), r.policies.end(), [](const auto& a, const auto& b) {
         return std::tie(a.binding, a.application) < std::tie(b.binding, b.application);
     });

@@ -52,6 +52,7 @@ void judge::maintain(life& l) {
         hold(l, again, reason::rebuilt, "its write-once key is missing");
         return;
     }
+    left_bindings(l);
     if (!keep_vault(l))
         return;
     bool proved = prove(l, c.fingerprint, reason::unproven, true) == answer::yes;

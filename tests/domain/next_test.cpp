@@ -697,3 +697,32 @@ TEST_CASE("tokens that are made in one pass have nothing in common, not even a n
     CHECK(s.rec("probe").current->nonce != s.rec("other").current->nonce);
     CHECK(s.account().tokens.size() == 2);
 }
+
+TEST_CASE("a binding that left git is told, and taken out of Cloudflare only with --prune") {
+    auto s = provisioned();
+    s.wanted.bindings[0].applications.pop_back(); // two.raxx.app is not bound any more
+    CHECK(s.ask().steps.empty());
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "Bound") == "MemberOrphaned");
+    s.how.prune = true;
+    CHECK(s.settle() == std::vector<std::string>{"delete-policy", "record"});
+    CHECK(s.application(1).policies.size() == 1);
+    CHECK(s.application(0).policies.size() == 2);
+    CHECK(s.rec().policies.size() == 1);
+
+    auto shared = provisioned();
+    shared.application(1).policies.at(1).include.push_back(of_token("stranger"));
+    shared.wanted.bindings[0].applications.pop_back();
+    shared.how.prune = true;
+    CHECK(shared.settle() == std::vector<std::string>{"unbind", "record"});
+    CHECK(shared.application(1).policies.at(1).include == std::vector<rule>{of_token("stranger")});
+
+    auto lost = provisioned();
+    lost.how.prune = true;
+    lost.wanted.bindings[0].applications[1].text = "nowhere.raxx.app"; // cannot be resolved: nobody knows what it was
+    CHECK(lost.ask().steps.empty());
+
+    auto app = provisioned();
+    app.wanted.heroku_bindings[0].apps = {"staging"};
+    CHECK(app.ask().steps.empty());
+    CHECK(reason_at(app.ask(), "ServiceToken/probe", "Delivered") == "LeftGit");
+}
