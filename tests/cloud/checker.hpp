@@ -74,6 +74,7 @@ public:
 
     void expect(const std::string& consumer_name, const std::string& place);
     void excuse_from_now_on(excuse e) { excuses_.push_back(std::move(e)); }
+    void excuse_no_more() { excuses_.clear(); }
 
     // Not excused ones, in order; none is what a test asks for.
     std::vector<refusal> refusals() const;
