@@ -19,9 +19,11 @@ namespace postern::run {
 class executor {
 public:
     // `world` is where the step was decided: its unsent nonces are taken from it as they are sent, and it may be
-    // replaced by a newer one in place. A release is waited for no longer than `wait`. All outlive this object.
-    executor(surroundings around, domain::observed& world, stop& halt, duration wait)
-        : around_(around), world_(world), halt_(halt), wait_(wait) {}
+    // replaced by a newer one in place. All outlive this object.
+    executor(surroundings around, domain::observed& world, stop& halt) : around_(around), world_(world), halt_(halt) {}
+
+    // No release is waited for any longer than this.
+    void give_up_at(instant until) { give_up_ = until; }
 
     // This object outlives the call. `cancelled`: somebody asked to stop before it was known how the step ends.
     boost::asio::awaitable<domain::outcome> execute(domain::step s);
@@ -64,7 +66,7 @@ private:
     surroundings around_;
     domain::observed& world_;
     stop& halt_;
-    duration wait_;
+    instant give_up_ = instant::max();
 };
 
 // Shared by the parts of the executor.

@@ -47,6 +47,13 @@ error release_failed(const std::string& app, const release_view& release) {
             {}};
 }
 
+// The PATCH was accepted: whatever is not known of it now is found by looking, never by sending it again.
+error once_accepted(error why) {
+    if (why.kind != error_kind::refused && why.kind != error_kind::cancelled)
+        why.kind = error_kind::ambiguous;
+    return why;
+}
+
 } // namespace
 
 const domain::record* executor::left_record(const std::string& binding) const {
@@ -100,7 +107,6 @@ variables executor::variables_of(const std::string& binding, const std::string& 
 
 asio::awaitable<result<void>> executor::await_end_of_release(provider::heroku* client, std::string app, int after,
                                                              std::vector<std::string> vars) {
-    const auto deadline = around_.clock.now() + wait_;
     duration pause = first_poll;
     for (;;) {
         auto releases = co_await client->releases(app, releases_looked_at);
@@ -115,9 +121,9 @@ asio::awaitable<result<void>> executor::await_end_of_release(provider::heroku* c
         const std::string name = "release v" + std::to_string(ours->version);
         if (halt_.asked())
             co_return error{error_kind::cancelled, "heroku app " + app, name + " is still pending", 0, {}, {}};
-        if (now >= deadline)
+        if (now >= give_up_)
             co_return error{error_kind::timeout, "heroku app " + app, name + " is still pending", 0, {}, {}};
-        auto sleep = halt_.sleep_until(around_.clock, std::min(now + pause, deadline));
+        auto sleep = halt_.sleep_until(around_.clock, std::min(now + pause, give_up_));
         co_await std::move(sleep);
         pause = std::min(pause * 2, longest_poll);
     }
@@ -181,15 +187,20 @@ executor::task executor::take(steps::deliver s) {
     auto newest = co_await client->releases(s.app, 1);
     if (newest.has_error())
         co_return failed(newest.error());
-    const int before = newest.value().empty() ? 0 : newest.value().front().version;
+    const auto* last = newest.value().empty() ? nullptr : &newest.value().front();
+    if (last != nullptr && last->status == "pending" && names_any(*last, which.names()))
+        co_return failed(moved(where, "a release that sets these variables is still pending"));
+    const int before = last == nullptr ? 0 : last->version;
     auto patched = co_await client->patch_config_vars(s.app, std::move(changes));
     if (patched.has_error())
         co_return failed(patched.error());
     auto ended = co_await await_end_of_release(client, s.app, before, which.names());
     if (ended.has_error())
-        co_return failed(ended.error());
+        co_return failed(once_accepted(ended.error()));
     auto out = co_await value_now(client, s.app, which, vault);
-    if (!out.failure && out.value->fingerprint != s.fingerprint)
+    if (out.failure)
+        co_return failed(once_accepted(*out.failure));
+    if (out.value->fingerprint != s.fingerprint)
         co_return failed(moved(where, "the release is through, but the app holds another value"));
     co_return out;
 }

@@ -45,10 +45,10 @@ domain::outcome outcome_of(std::exception_ptr thrown) {
 pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
            pass_settings settings, const asio::any_io_executor& executor)
     : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
-      executor_(executor), hands_(around, world, halt, settings.wait), bell_(executor) {}
+      executor_(executor), hands_(around, world, halt), bell_(executor) {}
 
 asio::awaitable<pass_report> pass::run() {
-    last_change_ = around_.clock.now();
+    changed();
     auto first = read_world();
     co_await std::move(first);
     for (;;) {
@@ -77,7 +77,7 @@ asio::awaitable<pass_report> pass::run() {
         if (dirty_)
             continue;
         const auto wake = report_.last.wake;
-        if (settings_.looks_only || !wake || *wake > last_change_ + settings_.wait)
+        if (settings_.looks_only || !wake || *wake > give_up_)
             break;
         watcher_.waiting(*wake, report_.last.conditions);
         auto sleep = halt_.sleep_until(around_.clock, *wake);
@@ -177,6 +177,12 @@ void pass::begin(domain::step s) {
     asio::co_spawn(executor_, hands_.execute(std::move(s)), std::move(ended));
 }
 
+void pass::changed() {
+    give_up_ = around_.clock.now() + settings_.wait;
+    hands_.give_up_at(give_up_);
+    idle_readings_ = 0;
+}
+
 void pass::take_in() {
     for (auto& [s, came] : std::exchange(ended_, {}))
         take_in(s, std::move(came));
@@ -197,8 +203,7 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
         return;
     }
     if (!came.failure && !came.awaiting_approval && (domain::writes(s) || passed(came))) {
-        last_change_ = around_.clock.now();
-        idle_readings_ = 0;
+        changed();
         report_.changes += domain::writes(s) ? 1 : 0;
     }
     domain::effect(world_, s, came, around_.clock.now());

@@ -65,6 +65,7 @@ private:
     void judge();
     void start();
     void begin(domain::step s);
+    void changed();
     void take_in();
     void take_in(const domain::step& s, domain::outcome came);
     bool may_read_again();
@@ -90,7 +91,7 @@ private:
     std::size_t taken_ = 0;
     int idle_readings_ = 0;    // gathers since something last changed
     bool keys_reread_ = false; // a refused key led to a new reading already
-    instant last_change_{};
+    instant give_up_{};        // waiting, unless something changes for the better
     pass_report report_;
 };
 
