@@ -137,7 +137,10 @@ void judge::find_current(life& l) {
             const auto* value = value_at(*b, app);
             const auto* token = value == nullptr ? nullptr : token_by_client(*l.account, value->client_id);
             if (token != nullptr) {
-                l.current = credential{{}, token->id, token->client_id, value->fingerprint};
+                auto kept = std::find_if(l.held->begin(), l.held->end(),
+                                         [&](const auto& h) { return h.second.fingerprint == value->fingerprint; });
+                l.current = credential{kept == l.held->end() ? std::string{} : kept->first, token->id, token->client_id,
+                                       value->fingerprint};
                 return;
             }
         }

@@ -211,8 +211,8 @@ std::optional<domain::live_policy> attached(const json::value& item, const reusa
     return out;
 }
 
-bool includes(const std::vector<domain::rule>& rules, const std::string& token) {
-    return std::any_of(rules.begin(), rules.end(), [&](const domain::rule& r) {
+std::ptrdiff_t times_included(const std::vector<domain::rule>& rules, const std::string& token) {
+    return std::count_if(rules.begin(), rules.end(), [&](const domain::rule& r) {
         return r.is == domain::rule::kind::service_token && r.id == token;
     });
 }
@@ -296,10 +296,19 @@ json::object admits(const std::string& token) {
 }
 
 bool carries(const domain::live_policy& policy, const policy_change& change) {
-    auto included = [&](const std::string& id) { return includes(policy.include, id); };
+    auto stands_in = [](const std::vector<std::string>& ids, const std::string& id) {
+        return std::find(ids.begin(), ids.end(), id) != ids.end();
+    };
+    auto added = [&](const std::string& id) {
+        auto times = times_included(policy.include, id);
+        return stands_in(change.remove, id) ? times == 1 : times > 0;
+    };
+    auto removed = [&](const std::string& id) {
+        return stands_in(change.add, id) || times_included(policy.include, id) == 0;
+    };
     return (!change.make_non_identity || policy.decides == domain::decision::non_identity) &&
-           std::all_of(change.add.begin(), change.add.end(), included) &&
-           std::none_of(change.remove.begin(), change.remove.end(), included);
+           std::all_of(change.add.begin(), change.add.end(), added) &&
+           std::all_of(change.remove.begin(), change.remove.end(), removed);
 }
 
 json::value edited(const json::value& policy, const policy_change& change) {
@@ -313,12 +322,14 @@ json::value edited(const json::value& policy, const policy_change& change) {
         if (!names_one_of(item, change.remove))
             include.push_back(item);
     }
-    for (const auto& id : change.add) {
-        if (!includes(rule_list(policy, "include"), id))
-            include.push_back(admits(id));
-    }
     out["include"] = std::move(include);
-    return out;
+    json::value left = std::move(out);
+    auto& members = left.as_object()["include"].as_array();
+    for (const auto& id : change.add) {
+        if (times_included(rule_list(left, "include"), id) == 0)
+            members.push_back(admits(id));
+    }
+    return left;
 }
 
 } // namespace postern::provider::access

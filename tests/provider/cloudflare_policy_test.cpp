@@ -203,6 +203,28 @@ TEST_CASE("adding a token keeps duplicates and order") {
         R"({"service_token":{"token_id":"t1"}},{"service_token":{"token_id":"t2"}},{"service_token":{"token_id":"t9"}}])");
 }
 
+TEST_CASE("a token that stands in it twice is left once, also where it is the only one") {
+    bench b;
+    const std::string twice = R"({"id":"pol","decision":"non_identity","include":[{"service_token":{"token_id":"t1"}},
+      {"service_token":{"token_id":"t1"}}]})";
+    const std::string once =
+        R"({"id":"pol","decision":"non_identity","include":[{"service_token":{"token_id":"t1"}}]})";
+    auto e = edit_of(b.listed("[" + twice + "]").policies.front().version);
+    e.add = {"t1"};
+    e.remove = {"t1"};
+    b.wire.expect(method::get, at_app).answers(200, ok(twice));
+    SUBCASE("and the answer shows it") {
+        b.wire.expect(method::put, at_app)
+            .with_body(R"({"decision":"non_identity","include":[{"service_token":{"token_id":"t1"}}]})")
+            .answers(200, ok(once));
+        CHECK(run(b.io, b.api.edit_policy(e)));
+    }
+    SUBCASE("and the answer does not show it") {
+        b.wire.expect(method::put, at_app).answers(200, ok(twice));
+        CHECK(run(b.io, b.api.edit_policy(e)).error().kind == error_kind::ambiguous);
+    }
+}
+
 TEST_CASE("an edit stops where the world moved") {
     bench b;
     auto e = edit_of(b.listed(inlined).policies.front().version);

@@ -46,7 +46,8 @@ struct scene {
     // Non-identity policies that name this token, on the application of that host.
     std::vector<const testcloud::policy*> policies(std::string_view host, const std::string& token_id);
     testcloud::vault_folder& folder(const std::string& path);
-    testcloud::heroku_app& app(const std::string& name);
+    testcloud::heroku_app& app(const std::string& name); // gone ones too
+    std::string app_value(const std::string& name, const std::string& var);
     // The one token of that name.
     testcloud::service_token& token(const cast& of);
     std::string credential(const cast& of);

@@ -99,7 +99,7 @@ void pending_only(scene& s) {
     CHECK(kept == 1);
     CHECK(s.m.vault_value("/MooseQuest/cloudflare", "CF_ACCESS_SVC_CONSOLE").empty());
     for (const auto& app : console().apps)
-        CHECK(s.m.app_value(app, "CF_ACCESS_SVC_CONSOLE").empty());
+        CHECK(s.app_value(app, "CF_ACCESS_SVC_CONSOLE").empty());
 }
 
 } // namespace
@@ -456,8 +456,8 @@ TEST_CASE("bad weather: Heroku") {
     auto staging_served = [](scene& s) {
         const auto value = s.credential(console());
         CHECK(s.m.vault_value("/MooseQuest/cloudflare", "CF_ACCESS_SVC_CONSOLE") == value);
-        CHECK(s.m.app_value("raxx-console-staging", "CF_ACCESS_SVC_CONSOLE") == value);
-        CHECK(s.m.app_value("raxx-console-prod", "CF_ACCESS_SVC_CONSOLE") != value);
+        CHECK(s.app_value("raxx-console-staging", "CF_ACCESS_SVC_CONSOLE") == value);
+        CHECK(s.app_value("raxx-console-prod", "CF_ACCESS_SVC_CONSOLE") != value);
     };
     play_all({
         {"an app that is gone",
