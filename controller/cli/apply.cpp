@@ -73,7 +73,7 @@ int apply(const options& asked) {
     live::look look{{}, colours_wanted(), !text};
     if (text && on_terminal(STDOUT_FILENO))
         look.columns = terminal_columns;
-    live watched{std::cout, here.clock(), std::move(look)};
+    live watched{std::cout, here.diagnostics(), here.clock(), std::move(look)};
     here.diagnostics().before_each([&] { watched.clear(); });
     auto report = here.make_pass(watched, [&] { watched.tick(); });
     watched.clear();

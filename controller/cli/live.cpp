@@ -124,9 +124,27 @@ void live::finished(const domain::step& s, const domain::outcome& came) {
     if (!came.failure && !came.awaiting_approval && domain::writes(s))
         done_.push_back(s);
     const bool bad = came.failure.has_value() || came.awaiting_approval;
+    tell(s, result_of(came), bad);
     auto line = short_name(s.resource) + ": " + domain::word(s) + " " + printable(s.target) + " … ";
     say(line + (bad && how_.colour ? "\x1b[31m" + result_of(came) + "\x1b[0m" : result_of(came)));
     draw();
+}
+
+// Nobody else tells a failure where no lines are written.
+void live::tell(const domain::step& s, const std::string& result, bool bad) {
+    const auto action = domain::word(s);
+    if (bad && how_.quiet)
+        diagnostics_.warn("step", {{"action", action},
+                                   {"resource", s.resource},
+                                   {"target", s.target},
+                                   {"reason", s.reason},
+                                   {"result", result}});
+    else
+        diagnostics_.info("step", {{"action", action},
+                                   {"resource", s.resource},
+                                   {"target", s.target},
+                                   {"reason", s.reason},
+                                   {"result", result}});
 }
 
 void live::waiting(instant until, const std::vector<domain::condition>& conditions) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "net/clock.hpp"
+#include "run/log.hpp"
 #include "run/pass.hpp"
 
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <list>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 // What happens, while it happens: one lasting line per step that ended and, on a terminal, a line per step that is
@@ -23,8 +25,9 @@ public:
         bool quiet = false; // nothing lasting is written: another output is wanted
     };
 
-    // Both outlive this object.
-    live(std::ostream& to, net::clock& clock, look how) : to_(to), clock_(clock), how_(how) {}
+    // All outlive this object. The diagnostics get each step too, for whoever asks for that level.
+    live(std::ostream& to, run::log& diagnostics, net::clock& clock, look how)
+        : to_(to), diagnostics_(diagnostics), clock_(clock), how_(std::move(how)) {}
 
     void gathering() override;
     void started(const domain::step& s) override;
@@ -49,8 +52,10 @@ private:
     void draw();
     void draw_line(const std::string& line);
     void say(const std::string& line);
+    void tell(const domain::step& s, const std::string& result, bool bad);
 
     std::ostream& to_;
+    run::log& diagnostics_;
     net::clock& clock_;
     look how_;
     std::map<std::string, under_way> running_; // by first lock

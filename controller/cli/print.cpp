@@ -1,6 +1,7 @@
 #include "cli/print.hpp"
 
 #include "base/text.hpp"
+#include "domain/reason.hpp"
 
 #include <algorithm>
 #include <array>
@@ -265,12 +266,29 @@ std::string conditions_text(const std::vector<condition>& conditions, bool colou
     return out;
 }
 
+// What only time will bring.
+static std::string scheduled_text(const std::vector<condition>& conditions, bool colour) {
+    constexpr int most = 20;
+    std::string out;
+    int found = 0;
+    for (const auto& c : conditions) {
+        if (c.reason == domain::reason::scheduled && ++found <= most)
+            out += "  " + short_name(c.resource) + ": " + printable(c.message) + "\n";
+    }
+    if (found > most)
+        out += "  … and " + std::to_string(found - most) + " more\n";
+    return out.empty() ? out : painted("Scheduled:", bold, colour) + "\n" + out;
+}
+
 std::string plan_text(const std::vector<step>& steps, const std::vector<condition>& conditions,
                       const domain::desired& wanted, bool colour) {
-    auto out = steps.empty() ? std::string{"No changes: the world is as the documents want it, as far as it depends on "
-                                           "Postern.\n"}
-                             : steps_text(steps, colour) + plan_summary(count(steps));
-    for (const auto& part : {cadence_text(steps, wanted), conditions_text(conditions, colour)}) {
+    const bool at_rest =
+        std::all_of(conditions.begin(), conditions.end(), [](const auto& c) { return c.heft <= weight::fine; });
+    auto out = !steps.empty() ? steps_text(steps, colour) + plan_summary(count(steps))
+               : at_rest      ? std::string{"No changes: the world is as the documents want it.\n"}
+                              : std::string{"No changes that can be made now.\n"};
+    for (const auto& part :
+         {cadence_text(steps, wanted), conditions_text(conditions, colour), scheduled_text(conditions, colour)}) {
         if (!part.empty())
             out += "\n" + part;
     }

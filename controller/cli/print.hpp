@@ -33,7 +33,8 @@ std::string cadence_text(const std::vector<domain::step>& steps, const domain::d
 // What needs a person, failed, waits, or is worth knowing; nothing about what is fine.
 std::string conditions_text(const std::vector<domain::condition>& conditions, bool colour);
 
-// A whole plan: its steps, what they add up to, the cadence table's new lines, the conditions.
+// A whole plan: its steps, what they add up to, the cadence table's new lines, the conditions, and
+// what is scheduled.
 std::string plan_text(const std::vector<domain::step>& steps, const std::vector<domain::condition>& conditions,
                       const domain::desired& wanted, bool colour);
 

@@ -26,8 +26,10 @@ outcome with(verdict v, std::string detail = {}) {
 
 TEST_CASE("away from a terminal each step is one plain line when it ends") {
     std::ostringstream out;
+    std::ostringstream logged;
+    run::log diagnostics{logged, run::level::warn, run::log_format::text};
     testing::settable_clock clock;
-    cli::live watched{out, clock, {}};
+    cli::live watched{out, diagnostics, clock, {}};
     watched.gathering();
     watched.started(prove());
     watched.tick();
@@ -43,9 +45,11 @@ TEST_CASE("away from a terminal each step is one plain line when it ends") {
 
 TEST_CASE("on a terminal what is under way is drawn again in place, and is gone in the end") {
     std::ostringstream out;
+    std::ostringstream logged;
+    run::log diagnostics{logged, run::level::warn, run::log_format::text};
     testing::settable_clock clock;
     std::size_t columns = 80;
-    cli::live watched{out, clock, {[&] { return columns; }, false, false}};
+    cli::live watched{out, diagnostics, clock, {[&] { return columns; }, false, false}};
     watched.started(prove());
     clock.advance(3s);
     watched.tick();
@@ -61,8 +65,10 @@ TEST_CASE("on a terminal what is under way is drawn again in place, and is gone 
 
 TEST_CASE("what changed something is remembered, what failed is not, and quiet is quiet") {
     std::ostringstream out;
+    std::ostringstream logged;
+    run::log diagnostics{logged, run::level::warn, run::log_format::text};
     testing::settable_clock clock;
-    cli::live watched{out, clock, {{}, false, true}};
+    cli::live watched{out, diagnostics, clock, {{}, false, true}};
     step mint{"ServiceToken/a", "t", "TokenMissing", "", {"token:a"}, steps::mint{}};
     watched.finished(mint, {});
     outcome failed;
@@ -73,4 +79,8 @@ TEST_CASE("what changed something is remembered, what failed is not, and quiet i
     watched.finished(mint, waits);
     CHECK(watched.done().size() == 1);
     CHECK(out.str().empty());
+    CHECK(logged.str() ==
+          "warn step action=mint resource=ServiceToken/a target=t reason=TokenMissing result=\"refused: where: what\"\n"
+          "warn step action=mint resource=ServiceToken/a target=t reason=TokenMissing "
+          "result=\"nothing stored: the vault waits for an approval\"\n");
 }

@@ -53,7 +53,8 @@ std::vector<condition> some_conditions() {
              weight::blocked},
             {"ServiceToken/b", "Verified", status::unknown, "Propagating", "not yet\n", weight::waiting},
             {"CloudflareAccount/raxx", "Ready", status::false_, "Unavailable", "503", weight::failed},
-            {"ServiceToken/c", "Ready", status::unknown, "LeftGit", "its document left git", weight::told}};
+            {"ServiceToken/c", "Ready", status::unknown, "LeftGit", "its document left git", weight::told},
+            {"ServiceToken/d", "RotationDue", status::false_, "Scheduled", "to be rotated from 2027", weight::fine}};
 }
 
 } // namespace
@@ -87,6 +88,9 @@ Waiting:
 
 Worth knowing:
   ServiceToken/c Ready=Unknown LeftGit: its document left git
+
+Scheduled:
+  d: to be rotated from 2027
 )");
 }
 
@@ -114,7 +118,7 @@ TEST_CASE("the JSON document has the fields that are promised, and names are esc
     CHECK(all[2].at("target") == "policy \"x\" on Console\\x1b[31m");
     CHECK(all[2].at("details").at("sharedBy") == 3);
     const auto& conditions = parsed.at("conditions").as_array();
-    REQUIRE(conditions.size() == 5);
+    REQUIRE(conditions.size() == 6);
     CHECK(json::serialize(conditions[1]) ==
           R"({"resource":"ServiceToken/a","type":"Provisioned","status":"False","reason":"AuthorizationMissing",)"
           R"("message":"say \"I authorize A\""})");
