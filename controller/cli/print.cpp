@@ -190,6 +190,20 @@ std::string summary(std::string_view start, const tally& of, const std::array<st
     return out + ".\n";
 }
 
+// What only time will bring.
+std::string scheduled_text(const std::vector<condition>& conditions, bool colour) {
+    constexpr int most = 20;
+    std::string out;
+    int found = 0;
+    for (const auto& c : conditions) {
+        if (c.reason == domain::reason::scheduled && ++found <= most)
+            out += "  " + short_name(c.resource) + ": " + printable(c.message) + "\n";
+    }
+    if (found > most)
+        out += "  … and " + std::to_string(found - most) + " more\n";
+    return out.empty() ? out : painted("Scheduled:", bold, colour) + "\n" + out;
+}
+
 } // namespace
 
 tally count(const std::vector<step>& steps) {
@@ -264,20 +278,6 @@ std::string conditions_text(const std::vector<condition>& conditions, bool colou
             out += (out.empty() ? "" : "\n") + painted(heading(w), bold, colour) + "\n" + part;
     }
     return out;
-}
-
-// What only time will bring.
-static std::string scheduled_text(const std::vector<condition>& conditions, bool colour) {
-    constexpr int most = 20;
-    std::string out;
-    int found = 0;
-    for (const auto& c : conditions) {
-        if (c.reason == domain::reason::scheduled && ++found <= most)
-            out += "  " + short_name(c.resource) + ": " + printable(c.message) + "\n";
-    }
-    if (found > most)
-        out += "  … and " + std::to_string(found - most) + " more\n";
-    return out.empty() ? out : painted("Scheduled:", bold, colour) + "\n" + out;
 }
 
 std::string plan_text(const std::vector<step>& steps, const std::vector<condition>& conditions,
