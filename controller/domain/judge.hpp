@@ -86,6 +86,7 @@ private:
     void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {});
     void carry_pending(life& l);
     void discard_pending(life& l);
+    void make_single(life& l);
     void maintain(life& l);
     bool keep_vault(life& l);
     // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.
