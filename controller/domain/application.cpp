@@ -63,17 +63,24 @@ std::vector<std::string> filled(std::string_view host, const std::vector<std::st
 
 } // namespace
 
+bool admits_machines(const live_application& app) {
+    constexpr std::array<std::string_view, 6> types{"self_hosted", "ssh", "vnc", "mcp", "mcp_portal", ""};
+    return std::find(types.begin(), types.end(), app.type) != types.end();
+}
+
 std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
                                                        const std::vector<std::string>& allowed) {
     const live_application* found = nullptr;
     for (const auto& app : account.applications) {
         if (!is_meant(ref, app))
             continue;
-        if (found != nullptr)
+        const bool suits = admits_machines(app);
+        if (suits && found != nullptr && admits_machines(*found))
             return problem{reason::application_ambiguous, described(ref) + " is not one application: " + found->id +
                                                               " (" + printable(found->name) + ") and " + app.id + " (" +
                                                               printable(app.name) + ") both match; name it by id"};
-        found = &app;
+        if (suits || found == nullptr)
+            found = &app;
     }
     if (found == nullptr) {
         std::string hint = account.applications.empty()
@@ -82,8 +89,7 @@ std::variant<const live_application*, problem> resolve(const application_ref& re
                                : "";
         return problem{reason::application_not_found, "there is no " + described(ref) + " in the account" + hint};
     }
-    constexpr std::array<std::string_view, 7> suitable{"self_hosted", "ssh", "vnc", "rdp", "mcp", "mcp_portal", ""};
-    if (std::find(suitable.begin(), suitable.end(), found->type) == suitable.end())
+    if (!admits_machines(*found))
         return problem{reason::application_unsuitable,
                        described(ref) + " is of type " + printable(found->type) + ", which service tokens do not pass"};
     for (const auto& destination : found->destinations) {
@@ -102,6 +108,8 @@ const live_application* answering(const account_view& account, std::string_view 
     std::size_t best_path = 0;
     bool best_exact = false;
     for (const auto& app : account.applications) {
+        if (app.type == "bookmark") // a link to a host, which it does not guard
+            continue;
         for (const auto& destination : app.destinations) {
             auto here = take_apart(destination);
             if (!matches_glob(here.host, host) || !below(path, here.path))

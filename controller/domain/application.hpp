@@ -19,7 +19,11 @@ struct problem {
     std::string message;
 };
 
-// Exact match on our side; two matches are a problem, not a choice. `allowed` holds the account's host globs.
+// Whether an application is of a type that a service token can pass.
+bool admits_machines(const live_application& app);
+
+// Exact match on our side; an application that no service token can pass is a problem, unless another one matches.
+// Two matches are a problem, not a choice. `allowed` holds the account's host globs.
 std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
                                                        const std::vector<std::string>& allowed);
 

@@ -66,6 +66,8 @@ struct live_policy : rules {
     bool reusable = false;
     std::optional<instant> created_at;
     std::string version; // digest of the object as read: a write stops if it no longer fits
+    // Applications that use this reusable policy, as Cloudflare counts them, beyond those that were listed.
+    int users_elsewhere = 0;
 };
 
 struct live_application {
