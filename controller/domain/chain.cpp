@@ -44,6 +44,10 @@ void judge::advance(life& l) {
     }
     if (l.waiting)
         return;
+    if (l.rec != nullptr && l.state->doubled.contains(l.spec->name)) {
+        make_single(l);
+        return;
+    }
     if (l.vault->awaiting_approval.contains(l.spec->path)) {
         tell(l.resource(), "Provisioned", status::false_, reason::awaiting_approval,
              "the vault answered a write to " + l.spec->path +
@@ -94,6 +98,25 @@ void judge::advance(life& l) {
         issue(l, reason::token_missing, l.gone ? "the token is gone from Cloudflare" : "there is no token yet");
     else
         issue(l, reason::secret_missing, "nobody can show the token's secret");
+}
+
+// Two processes created the record at the same instant. The one whose row counts makes it the only one; who comes later
+// waits for it, and does it where nobody does. Nothing else is done before.
+void judge::make_single(life& l) {
+    const auto& pending = l.rec->pending;
+    if (pending && pending->holder != world_.holder && now_ < pending->deadline) {
+        wake_at(pending->deadline);
+        tell(l.resource(), "Provisioned", status::false_, reason::foreign_intent,
+             "another process (" + printable(pending->holder) + ") began at the same instant; looked at again at " +
+                 format_instant(pending->deadline),
+             weight::waiting);
+        return;
+    }
+    if (pending && pending->holder != world_.holder && world_.seen_at < pending->deadline) {
+        out_.refresh = true;
+        return;
+    }
+    write_record(l, *l.rec, "record", reason::duplicate_key, "two processes wrote it at the same instant");
 }
 
 // A credential that the world holds and the record does not name: promoted before a crash, or found and adopted.

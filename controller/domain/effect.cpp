@@ -85,6 +85,7 @@ struct applier {
             world.unsent.insert(s.value.pending->nonce);
         view.records[s.token] = s.value;
         view.clobbered.erase(s.token);
+        view.doubled.erase(s.token);
     }
 
     void operator()(const steps::mint& s) const {

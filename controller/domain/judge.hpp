@@ -93,6 +93,7 @@ private:
     bool renew_first(life& l, const intent& intended);
     void carry_pending(life& l);
     void discard_pending(life& l);
+    void make_single(life& l);
     void maintain(life& l);
     bool keep_vault(life& l);
     // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.

@@ -113,11 +113,12 @@ struct folder_view {
 
 // A folder's write-once credentials and records, already taken apart.
 struct state_view {
-    bool initialised = false;                                       // the folder's own key exists
-    std::string installation;                                       // as it says, or the one that will be written
-    std::map<std::string, record> records;                          // by token name
-    std::map<std::string, std::string> unreadable;                  // token name → why its record must be left alone
-    std::set<std::string> clobbered;                                // names of tokens whose record is rebuilt
+    bool initialised = false;                      // the folder's own key exists
+    std::string installation;                      // as it says, or the one that will be written
+    std::map<std::string, record> records;         // by token name
+    std::map<std::string, std::string> unreadable; // token name → why its record must be left alone
+    std::set<std::string> clobbered;               // names of tokens whose record is rebuilt
+    std::set<std::string> doubled; // names whose record stands in rows that differ; `records` has the one that counts
     std::map<std::string, std::map<std::string, vault_value>> held; // token name → nonce → credential
 };
 

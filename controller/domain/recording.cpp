@@ -125,7 +125,8 @@ void judge::write_record(life& l, record value, std::string stage, std::string_v
            std::string{why},
            std::move(words),
            {"record:" + l.spec->name},
-           steps::write_record{vault.name, vault.state_path, l.spec->name, std::move(value), exists, std::move(stage)}},
+           steps::write_record{vault.name, vault.state_path, l.spec->name, std::move(value), exists, std::move(stage),
+                               l.state->doubled.contains(l.spec->name)}},
           l.observing);
 }
 

@@ -27,6 +27,7 @@ struct write_record {
     record value;
     bool exists = false; // PATCH instead of POST
     std::string stage;
+    bool doubled = false; // rows that differ: they are deleted and this one is created
 };
 
 // POST service_tokens. Sent only by the process that knows that it has not sent it before.

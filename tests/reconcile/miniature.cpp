@@ -4,6 +4,7 @@
 #include "spec/load.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -77,6 +78,10 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
     auto executor = co_await asio::this_coro::executor;
     co_await asio::post(executor, asio::use_awaitable);
     const auto n = ++sent_;
+    if (lag) {
+        auto going = clock_.sleep_until(clock_.now() + lag(n, false));
+        co_await std::move(going);
+    }
     dead_ = dead_ || (dies && dies(n, false));
     if (dead_)
         co_return error{error_kind::cancelled, r.what, "the process is dead", 0, {}, {}};
@@ -90,6 +95,10 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
     dead_ = dies && dies(n, true);
     if (dead_)
         co_return error{error_kind::cancelled, r.what, "the process is dead", 0, {}, {}};
+    if (lag) {
+        auto coming = clock_.sleep_until(clock_.now() + lag(n, true));
+        co_await std::move(coming);
+    }
     if (out.how == fate::answer)
         co_return as_client_sees(out.answer, clock_.now());
     if (out.how == fate::hang) {
@@ -125,11 +134,16 @@ struct miniature::process {
         void waiting(instant until, const std::vector<domain::condition>& c) override { to.waiting(until, c); }
     };
 
-    process(miniature& in, const domain::desired& wanted)
+    process(miniature& in, const domain::desired& wanted, const asio::any_io_executor& executor)
         : wire(in.cloud, in.clock), log(in.logged, run::level::debug, run::log_format::text),
           remotes(run::wiring{wire, in.clock, log, in.settings.how.request_timeout, [] { return 0.5; },
                               std::string{edge_origin}}),
-          around{wanted, remotes, ring, reach, in.clock}, reader(around), watch(in.told, halt, in.on_step) {
+          around{wanted, remotes, ring, reach, in.clock}, reader(around), watch(in.told, halt, in.on_step),
+          one(around, reader, world, halt, watch, in.settings, executor) {
+        if (!in.holders.empty()) {
+            world.holder = in.holders.front();
+            in.holders.erase(in.holders.begin());
+        }
         wire.dies = in.dies;
         wire.on_the_way = in.on_the_way;
         reach.env = [&in](const std::string& name) -> std::optional<secret> {
@@ -151,6 +165,7 @@ struct miniature::process {
     run::stop halt;
     domain::observed world = run::new_process();
     watcher watch;
+    run::pass one;
 };
 
 miniature::miniature() : clock(testcloud::cloud::default_start()) {
@@ -162,32 +177,80 @@ miniature::miniature() : clock(testcloud::cloud::default_start()) {
                    {"HEROKU_API_KEY", cloud.example.heroku_key}};
 }
 
+namespace {
+
+// Until `done`: what can run runs, then time moves to the first sleeper.
+template<class Done>
+void run_until(asio::io_context& io, settable_clock& clock, Done done) {
+    for (;;) {
+        io.restart();
+        io.poll();
+        if (done())
+            return;
+        const auto next = clock.next_wake();
+        if (!next)
+            throw std::logic_error("the process waits for something that never comes");
+        clock.set(*next);
+    }
+}
+
+asio::awaitable<run::pass_report> begin_at(settable_clock& clock, instant at, run::pass& one) {
+    auto sleep = clock.sleep_until(at);
+    co_await std::move(sleep);
+    auto whole = one.run();
+    co_return co_await std::move(whole);
+}
+
+} // namespace
+
 template<class T, class Start>
 T miniature::run_process(const domain::desired& wanted, Start start) {
     told = recorder{};
-    process p{*this, wanted};
+    asio::io_context io{1};
+    process p{*this, wanted, io.get_executor()};
     std::optional<T> out;
     std::exception_ptr thrown;
     auto ended = [&](std::exception_ptr e, T value) {
         thrown = e;
         out.emplace(std::move(value));
     };
-    asio::co_spawn(io_, start(p), ended);
-    run_through_time(io_, clock);
+    asio::co_spawn(io, start(p), ended);
+    run_until(io, clock, [&] { return out.has_value(); });
     requests_of_last = p.wire.sent();
     if (thrown)
         std::rethrow_exception(thrown);
-    if (!out)
-        throw std::logic_error("the process waits for something that never comes");
     return std::move(*out);
 }
 
 run::pass_report miniature::apply(const domain::desired& wanted) {
-    std::unique_ptr<run::pass> one;
-    return run_process<run::pass_report>(wanted, [&](process& p) {
-        one = std::make_unique<run::pass>(p.around, p.reader, p.world, p.halt, p.watch, settings, io_.get_executor());
-        return one->run();
-    });
+    return run_process<run::pass_report>(wanted, [](process& p) { return p.one.run(); });
+}
+
+std::vector<run::pass_report> miniature::apply_together(const domain::desired& wanted,
+                                                        const std::vector<duration>& starts,
+                                                        std::function<duration(std::size_t)> lag) {
+    told = recorder{};
+    asio::io_context io{1};
+    std::vector<std::unique_ptr<process>> processes;
+    std::vector<std::optional<run::pass_report>> out(starts.size());
+    std::exception_ptr thrown;
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+        processes.push_back(std::make_unique<process>(*this, wanted, io.get_executor()));
+        auto& p = *processes.back();
+        p.wire.lag = [lag, i](std::size_t, bool) { return lag(i); };
+        asio::co_spawn(io, begin_at(clock, clock.now() + starts[i], p.one),
+                       [&, i](std::exception_ptr e, run::pass_report report) {
+                           thrown = thrown ? thrown : e;
+                           out[i].emplace(std::move(report));
+                       });
+    }
+    run_until(io, clock, [&] { return std::all_of(out.begin(), out.end(), [](const auto& o) { return o; }); });
+    if (thrown)
+        std::rethrow_exception(thrown);
+    std::vector<run::pass_report> reports;
+    for (auto& one : out)
+        reports.push_back(std::move(*one));
+    return reports;
 }
 
 run::plan miniature::plan(const domain::desired& wanted) {

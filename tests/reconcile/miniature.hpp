@@ -7,8 +7,6 @@
 #include "run/plan.hpp"
 #include "support/settable_clock.hpp"
 
-#include <boost/asio/io_context.hpp>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -37,6 +35,8 @@ public:
     // Called before the nth request (from 1) that this transport carries, after it with true. Returns whether the
     // process dies there: nothing it sends from then on arrives.
     std::function<bool(std::size_t n, bool after)> dies;
+    // How long the nth request is on its way to the cloud and, with true, its reply on the way back.
+    std::function<duration(std::size_t n, bool after)> lag;
     // What becomes of a request on the way, where it does not arrive: no name, no route, a certificate nobody trusts.
     std::function<std::optional<error>(const net::request&)> on_the_way;
     std::size_t sent() const { return sent_; }
@@ -69,8 +69,12 @@ public:
     std::ostringstream logged; // everything, at debug level, of every process
     recorder told;             // of the last process
 
-    // One process that does one pass over these documents and ends.
+    // One process that does one pass over these documents and ends. May be called while another one stands still, say
+    // from `dies`: time then passes for both.
     run::pass_report apply(const domain::desired& wanted);
+    // Several of them at once. Each begins so much later; their requests overlap as `lag` says, by process.
+    std::vector<run::pass_report> apply_together(const domain::desired& wanted, const std::vector<duration>& starts,
+                                                 std::function<duration(std::size_t process)> lag);
     run::plan plan(const domain::desired& wanted);
     // What a process has in memory, for tests that take single steps.
     struct hands {
@@ -84,6 +88,8 @@ public:
     std::function<bool(std::size_t, bool)> dies;
     std::function<std::optional<error>(const net::request&)> on_the_way;
     std::function<void(run::stop&, const domain::step&)> on_step;
+    // The id by which the nth process from here on calls itself; random where empty.
+    std::vector<std::string> holders;
     std::size_t requests_of_last = 0;
 
     // Requests since the last call, without those of the operator: "infisical GET /api/v3/secrets/raw", sorted.
@@ -100,8 +106,6 @@ private:
     struct process;
     template<class T, class Start>
     T run_process(const domain::desired& wanted, Start start);
-
-    boost::asio::io_context io_{1};
 };
 
 // "Type reason" of what is not fine, for messages of failed checks.

@@ -43,6 +43,11 @@ instant settable_clock::first_wake() const {
     return state_->sleeping.empty() ? instant::max() : state_->sleeping.begin()->first;
 }
 
+std::optional<instant> settable_clock::next_wake() const {
+    auto at = state_->sleeping.upper_bound(state_->now);
+    return at == state_->sleeping.end() ? std::nullopt : std::optional{at->first};
+}
+
 void settable_clock::set(instant to) {
     state_->now = to;
     // Each takes itself off the list when it runs.

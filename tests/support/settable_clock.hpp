@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <memory>
+#include <optional>
 
 // Time that a test sets. Sleepers wake, in the order of their times, when it has come to them.
 namespace postern::testing {
@@ -26,6 +27,8 @@ public:
     // How many coroutines sleep now, and until when the first of them does.
     std::size_t sleepers() const;
     instant first_wake() const;
+    // The first wake that is still to come: who should be awake already belongs to somebody who does not run.
+    std::optional<instant> next_wake() const;
 
 private:
     struct state;

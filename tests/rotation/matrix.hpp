@@ -1,0 +1,55 @@
+#pragma once
+
+#include "rotation/scenario.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+// Plays a story with something in the way of one request, lets new processes finish it, and says what is not as it
+// would have been undisturbed.
+namespace postern::testing {
+
+// What happens at the nth request of the first process (from 1).
+struct interference {
+    std::string name;
+    std::function<void(story_world&, std::size_t n)> arm;
+};
+
+const std::vector<interference>& interferences();
+
+struct undisturbed {
+    std::string end; // canonical
+    std::size_t requests = 0;
+    std::vector<std::string> calls; // what the nth request was, for messages
+};
+
+undisturbed play(const scenario& s);
+// Empty where the end is the same, nobody was refused and nothing leaked.
+std::string play(const scenario& s, const interference& at, std::size_t n, const undisturbed& expected);
+
+// New processes until one finds nothing to do; why not, where that never comes.
+std::string until_quiet(story_world& w);
+// What is not right about a world that should be quiet and at its end.
+std::string complaints(story_world& w, const std::string& expected_end);
+
+// Counts by row and column, and prints them as a table with totals.
+class tally {
+public:
+    void enter(const std::string& row, const std::string& column, bool held);
+    std::string text() const;
+
+private:
+    struct count {
+        std::size_t held = 0;
+        std::size_t all = 0;
+    };
+    std::vector<std::string> rows_;
+    std::vector<std::string> columns_;
+    std::map<std::pair<std::string, std::string>, count> counts_;
+};
+
+} // namespace postern::testing

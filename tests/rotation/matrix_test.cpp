@@ -1,0 +1,49 @@
+#include "rotation/matrix.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+
+using namespace postern;
+using namespace postern::testing;
+
+namespace {
+
+std::string_view environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string_view{} : value;
+}
+
+// Every request of every scenario meets some of the faults; POSTERN_MATRIX=full: all of them.
+bool is_played(std::size_t scenario, std::size_t fault, std::size_t n) {
+    static const bool all = environment("POSTERN_MATRIX") == "full";
+    constexpr std::size_t one_in = 7;
+    return all || (n + fault + scenario) % one_in == 0;
+}
+
+} // namespace
+
+TEST_CASE("crash matrix: whatever meets whichever request, the end is the same") {
+    const auto only = environment("POSTERN_MATRIX_SCENARIO");
+    tally counts;
+    const auto& stories = scenarios();
+    const auto& faults = interferences();
+    for (std::size_t i = 0; i < stories.size(); ++i) {
+        if (stories[i].name.find(only) == std::string::npos)
+            continue;
+        const auto expected = play(stories[i]);
+        for (std::size_t f = 0; f < faults.size(); ++f) {
+            for (std::size_t n = 1; n <= expected.requests; ++n) {
+                if (!is_played(i, f, n))
+                    continue;
+                const auto wrong = play(stories[i], faults[f], n, expected);
+                counts.enter(stories[i].name, faults[f].name, wrong.empty());
+                CHECK_MESSAGE(wrong.empty(), stories[i].name, ", ", faults[f].name, " request ", n, " (",
+                              expected.calls[n - 1], "):\n", wrong);
+            }
+        }
+    }
+    std::cout << counts.text();
+}
