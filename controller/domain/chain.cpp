@@ -357,7 +357,8 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         }
         return;
     }
-    write_record(l, intend(new_nonce(l)), "intend", intended.reason, "the request of the intent before came to nothing");
+    write_record(l, intend(new_nonce(l)), "intend", intended.reason,
+                 "the request of the intent before came to nothing");
 }
 
 // The present token's expiry is moved before its successor is made, so that no stall from here on can expire it. True

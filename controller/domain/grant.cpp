@@ -99,7 +99,8 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
             ids.push_back(l.current->token_id);
         if (l.pending && !l.discard)
             ids.push_back(l.pending->token_id);
-        if (l.rec != nullptr && l.rec->previous && !l.retiring && token_by_id(*l.account, l.rec->previous->token_id) != nullptr)
+        if (l.rec != nullptr && l.rec->previous && !l.retiring &&
+            token_by_id(*l.account, l.rec->previous->token_id) != nullptr)
             ids.push_back(l.rec->previous->token_id);
     }
     std::sort(ids.begin(), ids.end());

@@ -16,8 +16,8 @@
 // The working state of one call of next(): what the documents mean in the world as it was seen, and what has been
 // decided so far. Private to the domain; next() is its only user. Each part of the judgement has a file of its own:
 // life.cpp (what a token
-// has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), rotation.cpp, retire.cpp, sweep.cpp, proving.cpp, recording.cpp, grant.cpp
-// (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
+// has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), rotation.cpp, retire.cpp, sweep.cpp,
+// proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
 namespace postern::domain {
 
 // Policies of one binding on one application.
@@ -57,7 +57,7 @@ struct life {
     bool may_rotate = false;          // all is as declared, or there is no time to wait for that
     std::vector<std::string> lagging; // who still holds the previous credential
     bool retiring = false;            // the overlap is over: the previous credential goes
-    bool overwrites = false; // a living object of somebody's would be overwritten or deleted
+    bool overwrites = false;          // a living object of somebody's would be overwritten or deleted
 
     std::string resource() const { return "ServiceToken/" + spec->name; }
 };

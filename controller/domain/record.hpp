@@ -19,7 +19,7 @@ struct credential {
     std::string nonce; // its write-once key is "<token>.<nonce>"; empty while nobody has kept its secret
     std::string token_id;
     std::string client_id;
-    std::string fingerprint; // of "client_id:client_secret"; empty while nobody can show its secret
+    std::string fingerprint;                    // of "client_id:client_secret"; empty while nobody can show its secret
     std::optional<instant> made = std::nullopt; // when its making was begun, where that was by us
     bool operator==(const credential&) const = default;
 };
@@ -30,7 +30,7 @@ struct intent {
     std::string reason; // CamelCase, why it is made
     std::string holder; // the process that may send the request
     instant started{};
-    instant deadline{}; // until when somebody else leaves the request alone
+    instant deadline{};               // until when somebody else leaves the request alone
     strategy how = strategy::replace; // in_place: a second secret of the current token
     bool operator==(const intent&) const = default;
 };
@@ -39,7 +39,7 @@ struct intent {
 // earlier than this, or the expiry moved where only that was asked.
 struct rotation_request {
     instant at{};
-    std::string reason; // CamelCase: Requested, Compromised, or why it is due
+    std::string reason;          // CamelCase: Requested, Compromised, or why it is due
     std::optional<strategy> how; // other than the document's
     std::string by;
     bool done = false;

@@ -88,7 +88,8 @@ record judge::settled_record(const life& l) const {
     for (const auto* b : l.consumers) {
         for (const auto& app : b->apps) {
             const auto* value = value_at(*b, app);
-            if (value == nullptr || value->fingerprint != c.fingerprint || (l.rec != nullptr && !is_released(l, *b, app)))
+            if (value == nullptr || value->fingerprint != c.fingerprint ||
+                (l.rec != nullptr && !is_released(l, *b, app)))
                 continue;
             auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
                                    [&](const auto& n) { return n.account == b->account && n.app == app; });

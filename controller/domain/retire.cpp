@@ -163,7 +163,8 @@ void judge::retire(life& l) {
     write_record(l, std::move(r), "retire", reason::retired, "the credential before is gone");
 }
 
-// Out of our policies (which is a grant's work), then deleted; where something else still names it, disabled and marked.
+// Out of our policies (which is a grant's work), then deleted; where something else still names it, disabled and
+// marked.
 bool judge::token_ended(life& l) {
     const auto& p = *l.rec->previous;
     const auto* token = token_by_id(*l.account, p.token_id);
@@ -181,8 +182,8 @@ bool judge::token_ended(life& l) {
     bool admitted = std::any_of(l.grants.begin(), l.grants.end(), [&](auto i) {
         const auto* own = grants_[i].own;
         return own != nullptr && std::any_of(own->include.begin(), own->include.end(), [&](const rule& r) {
-            return r.is == rule::kind::service_token && r.id == p.token_id;
-        });
+                   return r.is == rule::kind::service_token && r.id == p.token_id;
+               });
     });
     if (admitted)
         return false;
@@ -204,8 +205,7 @@ bool judge::token_ended(life& l) {
         offer({l.resource(),
                "service token " + p.token_id,
                std::string{reason::still_referenced},
-               "it cannot be deleted while " +
-                   (who.empty() ? std::string{"something"} : join(who, ", ")) + " names it",
+               "it cannot be deleted while " + (who.empty() ? std::string{"something"} : join(who, ", ")) + " names it",
                {"token:" + l.spec->name},
                std::move(what)},
               l.observing);
@@ -216,7 +216,11 @@ bool judge::token_ended(life& l) {
 
 void judge::delete_token(const life& l, const std::string& id, std::string lock, std::string_view why,
                          std::string words) {
-    offer({l.resource(), "service token " + id, std::string{why}, std::move(words), {std::move(lock)},
+    offer({l.resource(),
+           "service token " + id,
+           std::string{why},
+           std::move(words),
+           {std::move(lock)},
            steps::delete_token{l.spec->account, id}},
           l.observing);
 }
@@ -226,7 +230,10 @@ void judge::forget_key(const life& l, const std::string& nonce, const std::strin
     const auto& vault = *std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(),
                                       [&](const auto& v) { return v.name == l.spec->vault; });
     const auto key = l.spec->name + "." + nonce;
-    offer({l.resource(), key + " in " + vault.state_path, std::string{why}, std::move(words),
+    offer({l.resource(),
+           key + " in " + vault.state_path,
+           std::string{why},
+           std::move(words),
            {"hold:" + l.spec->name},
            steps::delete_key{vault.name, vault.state_path, key, fingerprint}},
           l.observing);
@@ -266,8 +273,8 @@ bool judge::refused_everywhere(life& l) {
                    std::string{reason::retired},
                    "a retired credential must be refused",
                    {"prove:" + l.spec->name + "/" + s.host + s.path + "/" + p.fingerprint},
-                   steps::try_retired{l.spec->name, g.app->id, s.host, s.path, p.fingerprint,
-                                      g.binding->smoke.attempts, g.binding->smoke.interval}},
+                   steps::try_retired{l.spec->name, g.app->id, s.host, s.path, p.fingerprint, g.binding->smoke.attempts,
+                                      g.binding->smoke.interval}},
                   l.observing);
         }
     }

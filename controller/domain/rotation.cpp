@@ -89,8 +89,7 @@ std::optional<rotation> rotation_ahead(const rotation_facts& facts) {
 namespace {
 
 bool names(const rules& by, rule::kind kind, const std::string& id) {
-    return std::any_of(by.include.begin(), by.include.end(),
-                       [&](const rule& r) { return r.is == kind && r.id == id; });
+    return std::any_of(by.include.begin(), by.include.end(), [&](const rule& r) { return r.is == kind && r.id == id; });
 }
 
 // The group admits it, or a group in it does.
@@ -181,8 +180,8 @@ bool judge::keep_alive(life& l) {
     }
     const auto* before = l.rec->previous ? token_by_id(*l.account, l.rec->previous->token_id) : nullptr;
     if (before != token && nears(before) && before->enabled && !l.retiring) {
-        extend(l, *before, reason::overlapping, "the overlap has not ended, and it expires " +
-                                                    format_instant(*before->expires_at));
+        extend(l, *before, reason::overlapping,
+               "the overlap has not ended, and it expires " + format_instant(*before->expires_at));
         return true;
     }
     return false;
@@ -241,8 +240,10 @@ void judge::start_rotations() {
     }
     auto urgency = [](const life* l) {
         const auto& why = l->due->reason;
-        return std::tuple{why == reason::compromised ? 0 : why == reason::requested ? 1 : 2, l->due->since,
-                          std::string_view{l->spec->name}};
+        return std::tuple{why == reason::compromised ? 0
+                          : why == reason::requested ? 1
+                                                     : 2,
+                          l->due->since, std::string_view{l->spec->name}};
     };
     std::sort(queue.begin(), queue.end(), [&](const auto* a, const auto* b) { return urgency(a) < urgency(b); });
     for (auto* l : queue) {
@@ -268,8 +269,7 @@ bool judge::start_rotation(life& l) {
         return false;
     }
     auto cannot = [&](std::string_view why, std::string message, weight heft) {
-        tell(l.resource(), "RotationDue", status::true_, why,
-             due.words + "; not started: " + std::move(message), heft);
+        tell(l.resource(), "RotationDue", status::true_, why, due.words + "; not started: " + std::move(message), heft);
         return false;
     };
     if (due.how == strategy::replace) {

@@ -37,18 +37,18 @@ struct mint {
     std::string nonce;
     std::string name;
     std::string duration;
-    instant deadline{}; // not sent after this: somebody else may have taken over
+    instant deadline = instant::max(); // not sent after this: somebody else may have taken over
 };
 
-// POST service_tokens/{id}/rotate: a second secret of the same token. The one before works until `cut_off`. Sent only by
-// the process that knows that it has not sent it before.
+// POST service_tokens/{id}/rotate: a second secret of the same token. The one before works until `cut_off`. Sent only
+// by the process that knows that it has not sent it before.
 struct rotate {
     std::string account;
     std::string token;
     std::string token_id;
     std::string nonce;
     instant cut_off{};
-    instant deadline{};
+    instant deadline = instant::max();
 };
 
 // Create the write-once key "<token>.<nonce>", and read it back.
@@ -184,10 +184,11 @@ struct delete_key {
 
 namespace postern::domain {
 
-using action = std::variant<steps::initialise, steps::write_record, steps::mint, steps::rotate, steps::hold,
-                            steps::create_policy, steps::edit_policy, steps::delete_policy, steps::prove,
-                            steps::try_retired, steps::write_credential, steps::update_token, steps::delete_token, steps::look_token, steps::look_releases,
-                            steps::deliver, steps::await_release, steps::delete_key>;
+using action =
+    std::variant<steps::initialise, steps::write_record, steps::mint, steps::rotate, steps::hold, steps::create_policy,
+                 steps::edit_policy, steps::delete_policy, steps::prove, steps::try_retired, steps::write_credential,
+                 steps::update_token, steps::delete_token, steps::look_token, steps::look_releases, steps::deliver,
+                 steps::await_release, steps::delete_key>;
 
 // How a plan marks it.
 enum class change { look, create, change, replace, delete_ };

@@ -5,8 +5,8 @@
 #include <string_view>
 
 // What nothing accounts for: tokens that bear our installation's id and that no record, no write-once key and no live
-// intent covers, and write-once keys whose token is gone. A late request, a lost reply or a process that was stopped for
-// too long leaves such things; nobody holds them.
+// intent covers, and write-once keys whose token is gone. A late request, a lost reply or a process that was stopped
+// for too long leaves such things; nobody holds them.
 namespace postern::domain {
 
 namespace {
@@ -89,8 +89,8 @@ void judge::sweep() {
     }
 }
 
-// Write-once keys beside those that the record points at. One whose token is gone is deleted; one whose token lives is a
-// credential that the record has lost: it gets its overlap and its end like any other. True where that comes first.
+// Write-once keys beside those that the record points at. One whose token is gone is deleted; one whose token lives is
+// a credential that the record has lost: it gets its overlap and its end like any other. True where that comes first.
 bool judge::tidy_held(life& l) {
     for (const auto& [nonce, value] : *l.held) {
         auto is_it = [&, &key = nonce](const auto& c) { return c.nonce == key; };

@@ -75,7 +75,8 @@ void judge::maintain(life& l) {
             write_record(l, r, "record", reason::recorded, "what was done so far is noted");
         }
     }
-    bool settled = proved && delivered && l.rec->confirmed == c.fingerprint && !claimed_.contains("record:" + l.spec->name);
+    bool settled =
+        proved && delivered && l.rec->confirmed == c.fingerprint && !claimed_.contains("record:" + l.spec->name);
     if (settled && !tidy_held(l)) {
         delete_lingering(l);
         if (l.rec->previous)

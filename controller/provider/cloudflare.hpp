@@ -51,8 +51,8 @@ public:
     // Not safe to repeat: a lost reply is `ambiguous`.
     boost::asio::awaitable<result<minted>> create_token(std::string name, std::string duration);
 
-    // A new secret of the token. The one before works until `previous_ends`, by Cloudflare's clock. Not safe to repeat: a
-    // lost reply is `ambiguous`.
+    // A new secret of the token. The one before works until `previous_ends`, by Cloudflare's clock. Not safe to repeat:
+    // a lost reply is `ambiguous`.
     boost::asio::awaitable<result<minted>> rotate_token(std::string id, instant previous_ends);
 
     struct token_changes {

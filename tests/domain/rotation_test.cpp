@@ -1,6 +1,5 @@
-#include "domain/rotation.hpp"
-
 #include "domain/reason.hpp"
+#include "domain/rotation.hpp"
 #include "world.hpp"
 
 #include <set>
@@ -330,8 +329,7 @@ TEST_CASE("a token that something else lets in is not replaced by one that it wo
     auto old = current(s);
     auto elsewhere = app("app-3", "three.raxx.app");
     elsewhere.policies.push_back(policy("by-hand", "by hand", decision::non_identity, {of_token(old.token_id)}));
-    SUBCASE("directly") {
-    }
+    SUBCASE("directly") {}
     SUBCASE("through a group") {
         elsewhere.policies.back().include = {{rule::kind::group, "g", {}}};
         live_group g;
