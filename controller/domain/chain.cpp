@@ -12,6 +12,12 @@ namespace {
 
 constexpr duration greatest_skew = std::chrono::seconds{60};
 
+// How long Cloudflare lets a previous secret live, less what a request may take.
+constexpr duration longest_cut_off = std::chrono::hours{30 * 24} - std::chrono::minutes{1};
+
+// A renewed token expires that much sooner than its lifetime after the intent, at most.
+constexpr duration renewal_slack = std::chrono::minutes{5};
+
 } // namespace
 
 std::string pending_name(const service_token& t, const std::string& nonce) {
@@ -57,6 +63,8 @@ void judge::advance(life& l) {
              weight::told);
     if (l.rec != nullptr && l.rec->current && l.current && l.rec->current->fingerprint == l.current->fingerprint &&
         available(l, l.current->fingerprint)) {
+        if (keep_alive(l))
+            return;
         if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
             bool fixing = l.rec->pending->reason == reason::emergency_fix;
             auto from = fixing ? emergency_fix(l) : std::nullopt;
@@ -226,24 +234,26 @@ bool judge::may_issue(life& l, std::string_view why) {
 }
 
 // intend → mint → hold, or intend → hold where the credential exists already.
-void judge::issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint) {
+void judge::issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint, strategy how) {
     if (l.pending) {
         carry_pending(l);
         return;
     }
-    const auto intent_now = [&] {
+    bool again = l.rec != nullptr && l.rec->pending;
+    // A new nonce each time: whatever a request of the one before still does, it does not meet this one.
+    const auto intend = [&](const std::string& nonce) {
         auto r = base_record(l);
-        bool again = l.rec != nullptr && l.rec->pending;
-        bool spent = again && l.held->contains(l.rec->pending->nonce); // what it made was thrown away
         bool successor = l.rec != nullptr && l.rec->current && !l.gone;
+        bool spent = again && l.held->contains(l.rec->pending->nonce); // what it made was thrown away
         r.epoch += 1;
         r.holder = world_.holder;
         intent i;
-        i.nonce = again && !spent ? l.rec->pending->nonce : new_nonce(l);
+        i.nonce = nonce;
         i.reason = again ? l.rec->pending->reason : std::string{why};
         i.holder = world_.holder;
         i.started = again && !spent ? l.rec->pending->started : now_;
         i.deadline = now_ + how_.request_timeout;
+        i.how = again ? strategy::replace : how; // whatever was sent before, a second token does no harm
         r.pending = i;
         if (!again && !successor && from_fingerprint.empty())
             r.authorizations.insert(l.spec->authorization);
@@ -255,12 +265,17 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
     };
     if (l.rec == nullptr || !l.rec->pending) {
         if (!from_fingerprint.empty() || may_issue(l, why))
-            write_record(l, intent_now(), "intend", why, std::move(words));
+            write_record(l, intend(new_nonce(l)), "intend", why, std::move(words));
         return;
     }
     const auto& intended = *l.rec->pending;
     if (auto made = world_.minted.find(intended.nonce); made != world_.minted.end()) {
-        hold(l, made->second, intended.reason, "from here on a crash loses nothing");
+        if (now_ < intended.deadline)
+            hold(l, made->second, intended.reason, "from here on a crash loses nothing");
+        else if (world_.seen_at < intended.deadline)
+            out_.refresh = true; // somebody else may have taken over
+        else
+            write_record(l, intend(intended.nonce), "intend", intended.reason, "it took longer than its deadline");
         return;
     }
     if (!from_fingerprint.empty()) {
@@ -283,14 +298,31 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         return;
     }
     bool mine = intended.holder == world_.holder;
-    if (mine && world_.unsent.contains(intended.nonce)) {
+    if (mine && world_.unsent.contains(intended.nonce) && now_ < intended.deadline) {
+        if (renew_first(l, intended))
+            return;
+        if (intended.how == strategy::in_place && l.current) {
+            const auto* token = token_by_id(*l.account, l.current->token_id);
+            auto cut_off = now_ + l.account->skew + longest_cut_off;
+            if (token != nullptr && token->expires_at)
+                cut_off = std::min(cut_off, *token->expires_at);
+            offer({l.resource(),
+                   "secret of service token " + l.current->token_id,
+                   intended.reason,
+                   std::move(words),
+                   {"token:" + l.spec->name},
+                   steps::rotate{l.spec->account, l.spec->name, l.current->token_id, intended.nonce, cut_off,
+                                 intended.deadline}},
+                  l.observing);
+            return;
+        }
         offer({l.resource(),
                "service token \"" + l.spec->display_name + "\"",
                intended.reason,
                std::move(words),
                {"token:" + l.spec->name},
                steps::mint{l.spec->account, l.spec->name, intended.nonce, pending_name(*l.spec, intended.nonce),
-                           l.spec->duration_text}},
+                           l.spec->duration_text, intended.deadline}},
               l.observing);
         return;
     }
@@ -325,7 +357,19 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         }
         return;
     }
-    write_record(l, intent_now(), "intend", intended.reason, "the request of the intent before came to nothing");
+    write_record(l, intend(new_nonce(l)), "intend", intended.reason,
+                 "the request of the intent before came to nothing");
+}
+
+// The present token's expiry is moved before its successor is made, so that no stall from here on can expire it. True
+// where that comes first.
+bool judge::renew_first(life& l, const intent& intended) {
+    const auto* token = l.current ? token_by_id(*l.account, l.current->token_id) : nullptr;
+    if (token == nullptr || !token->expires_at || !l.spec->lifetime || world_.renewed.contains(token->id) ||
+        *token->expires_at >= intended.started + *l.spec->lifetime - renewal_slack)
+        return false;
+    extend(l, *token, intended.reason, "no stall from here on can expire the present one");
+    return true;
 }
 
 // A credential that has not passed its hosts for a day is of no use to anybody: out of the policies, deleted,

@@ -30,6 +30,29 @@ bool sets(const release_view& release, const std::vector<std::string>& vars) {
     });
 }
 
+// What became of the PATCH that the note is about.
+struct sent_release {
+    const release_view* ours = nullptr;
+    bool superseded = false; // something else was released and works since
+
+    bool pending() const { return ours != nullptr && ours->status == "pending"; }
+    bool failed() const { return ours != nullptr && ours->status == "failed" && !superseded; }
+};
+
+sent_release release_of(const delivery_note& noted, const std::vector<release_view>& releases) {
+    sent_release out;
+    for (const auto& release : releases) {
+        if (release.version <= noted.before)
+            break;
+        if (sets(release, noted.vars)) {
+            out.ours = &release;
+            break;
+        }
+        out.superseded = out.superseded || release.status == "succeeded";
+    }
+    return out;
+}
+
 const delivery_note* note_of(const record& r, const std::string& account, const std::string& app) {
     auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
                            [&](const auto& n) { return n.account == account && n.app == app; });
@@ -117,6 +140,20 @@ bool judge::look_before_promote(life& l, record& r, const std::string& fingerpri
     return complete;
 }
 
+// Whether the dynos run with what the config vars show: the release of a PATCH of ours takes its time, and may fail.
+bool judge::is_released(const life& l, const heroku_binding& b, const std::string& app) const {
+    const auto* noted = note_of(*l.rec, b.account, app);
+    if (noted == nullptr || noted->intended.empty() || noted->intended != l.current->fingerprint)
+        return true;
+    const auto& view = **view_of(b, app);
+    if (auto seen = view.released.find(b.name); seen != view.released.end() && seen->second == noted->intended)
+        return true;
+    if (!view.releases)
+        return false;
+    auto sent = release_of(*noted, *view.releases);
+    return !sent.pending() && !sent.failed();
+}
+
 judge::answer judge::deliver(life& l) {
     const auto& c = *l.current;
     bool all = true;
@@ -130,7 +167,8 @@ judge::answer judge::deliver(life& l) {
                 apps_readable(l);
                 return answer::no;
             }
-            if (value->fingerprint == c.fingerprint)
+            bool holds = value->fingerprint == c.fingerprint;
+            if (holds && is_released(l, *b, app))
                 continue;
             all = here = false;
             const auto* noted = note_of(*l.rec, b->account, app);
@@ -138,7 +176,7 @@ judge::answer judge::deliver(life& l) {
                                     [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
                         (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
             bool delivered_once = noted != nullptr && !noted->delivered.empty();
-            if (!value->absent && !ours && !delivered_once && !b->adopt) {
+            if (!holds && !value->absent && !ours && !delivered_once && !b->adopt) {
                 tell(resource, "Delivered", status::false_, reason::config_var_taken,
                      join(vars_of(*b), ", ") + " on app " + app +
                          " holds a value that Postern did not put there; say adopt: true to have it overwritten, or "
@@ -146,12 +184,12 @@ judge::answer judge::deliver(life& l) {
                      weight::blocked);
                 continue;
             }
-            if (!value->absent && !ours) {
+            if (!holds && !value->absent && !ours) {
                 l.overwrites = true;
                 overwriting_.insert(resource);
             }
             auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
-            if (prove(l, c.fingerprint, why) != answer::yes)
+            if (!holds && prove(l, c.fingerprint, why) != answer::yes)
                 return answer::not_yet;
             const auto& releases = (*view)->releases;
             if (!releases) {
@@ -163,40 +201,29 @@ judge::answer judge::deliver(life& l) {
                        steps::look_releases{b->account, app}});
                 return answer::not_yet;
             }
-            const release_view* sent = nullptr;
-            bool superseded = false; // something else was released and works since
-            if (noted != nullptr && noted->intended == c.fingerprint) {
-                for (const auto& release : *releases) {
-                    if (release.version <= noted->before)
-                        break;
-                    if (sets(release, vars_of(*b))) {
-                        sent = &release;
-                        break;
-                    }
-                    superseded = superseded || release.status == "succeeded";
-                }
-            }
-            if (sent != nullptr && sent->status == "pending") {
+            const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
+            const auto sent = is_sent ? release_of(*noted, *releases) : sent_release{};
+            if (sent.pending()) {
                 tell(resource, "Delivered", status::false_, reason::release_pending,
-                     "release v" + std::to_string(sent->version) + " of " + app + " is still running", weight::waiting);
+                     "release v" + std::to_string(sent.ours->version) + " of " + app + " is still running",
+                     weight::waiting);
                 offer({resource,
-                       "release v" + std::to_string(sent->version) + " of " + app,
+                       "release v" + std::to_string(sent.ours->version) + " of " + app,
                        std::string{reason::release_pending},
                        "it is waited for, never repeated",
                        {"heroku:" + b->account + "/" + app},
                        steps::await_release{b->account, b->name, app, noted->before}});
                 return answer::not_yet;
             }
-            if (sent != nullptr && sent->status == "failed" && !superseded) {
+            if (sent.failed()) {
                 tell(resource, "Delivered", status::false_, reason::release_failed,
-                     "release v" + std::to_string(sent->version) + " of " + app +
+                     "release v" + std::to_string(sent.ours->version) + " of " + app +
                          " failed, so the app still runs with the old value; mend its release phase and deploy, then "
                          "the value is set again",
                      weight::blocked);
                 return answer::no;
             }
-            bool noted_now = noted != nullptr && noted->intended == c.fingerprint && sent == nullptr;
-            if (!noted_now) {
+            if (!is_sent || sent.ours != nullptr) {
                 auto r = settled_record(l);
                 note(r, *b, app, c.fingerprint, newest(*releases));
                 write_record(l, std::move(r), "record", why, "the app's newest release is noted before it is changed");

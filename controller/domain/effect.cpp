@@ -32,6 +32,12 @@ live_application* application(observed& world, const std::string& in, const std:
     return at == apps.end() ? nullptr : &*at;
 }
 
+// "forever", and what only the remote understands, has none.
+std::optional<instant> expiry(const std::string& lifetime, instant from) {
+    auto span = parse_duration(lifetime);
+    return span.has_value() ? std::optional<instant>{from + *span} : std::nullopt;
+}
+
 std::string applied_version(const std::string& before) {
     return before + "+";
 }
@@ -59,10 +65,12 @@ void fail(observed& world, const step& taken, const error& why, instant now) {
         world.stale = true;
     }
     // A request that was never acted on may still be sent by this process.
-    if (const auto* m = std::get_if<steps::mint>(&taken.what); m != nullptr && why.kind != error_kind::ambiguous &&
-                                                               why.kind != error_kind::timeout &&
-                                                               why.kind != error_kind::cancelled)
+    if (why.kind == error_kind::ambiguous || why.kind == error_kind::timeout || why.kind == error_kind::cancelled)
+        return;
+    if (const auto* m = std::get_if<steps::mint>(&taken.what))
         world.unsent.insert(m->nonce);
+    if (const auto* r = std::get_if<steps::rotate>(&taken.what))
+        world.unsent.insert(r->nonce);
 }
 
 struct applier {
@@ -86,6 +94,12 @@ struct applier {
             return;
         account(world, s.account).tokens.push_back(*came.token);
         world.minted[s.nonce] = credential{s.nonce, came.token->id, came.token->client_id, came.fingerprint};
+    }
+
+    void operator()(const steps::rotate& s) const {
+        world.unsent.erase(s.nonce);
+        if (came.token)
+            world.minted[s.nonce] = credential{s.nonce, came.token->id, came.token->client_id, came.fingerprint};
     }
 
     void operator()(const steps::hold& s) const {
@@ -132,6 +146,11 @@ struct applier {
             world.proofs[{s.host, s.path, s.fingerprint}] = *came.proved;
     }
 
+    void operator()(const steps::try_retired& s) const {
+        if (came.proved)
+            world.refusals[{s.host, s.path, s.fingerprint}] = *came.proved;
+    }
+
     void operator()(const steps::write_credential& s) const {
         auto& folder = *world.vaults.at(s.vault)->folders[s.path];
         folder.values[s.key] = vault_value{s.fingerprint, s.client_id, false, false};
@@ -142,6 +161,10 @@ struct applier {
             if (token.id == s.token_id && came.token)
                 token = *came.token;
         }
+        if (s.duration)
+            world.renewed.insert(s.token_id);
+        if (s.previous_expires_at)
+            world.cut_offs[s.token_id] = *s.previous_expires_at;
     }
 
     void operator()(const steps::delete_token& s) const {
@@ -165,6 +188,7 @@ struct applier {
         if (came.value)
             view.values[s.binding] = *came.value;
         view.releases.reset();
+        view.released[s.binding] = s.fingerprint;
     }
 
     void operator()(const steps::await_release& s) const {
@@ -218,8 +242,23 @@ outcome predicted(const observed& world, const step& s, instant now) {
                 token.name = m.name;
                 token.duration = m.duration;
                 token.created_at = now;
+                token.expires_at = expiry(m.duration, now);
                 o.token = token;
                 o.fingerprint = "(new " + m.nonce + ")";
+            },
+            [&](const steps::rotate& r) {
+                for (const auto& token : world.accounts.at(r.account)->tokens) {
+                    if (token.id == r.token_id)
+                        o.token = token;
+                }
+                o.fingerprint = "(new " + r.nonce + ")";
+            },
+            [&](const steps::try_retired&) {
+                proof p;
+                p.last = verdict::login_redirect;
+                p.rounds = 1;
+                p.at = now;
+                o.proved = p;
             },
             [&](const steps::create_policy& c) {
                 live_policy p;
@@ -244,6 +283,7 @@ outcome predicted(const observed& world, const step& s, instant now) {
                 proof p;
                 p.last = verdict::passed;
                 p.rounds = 1;
+                p.at = now;
                 o.proved = p;
             },
             [&](const steps::update_token& u) {
@@ -255,7 +295,7 @@ outcome predicted(const observed& world, const step& s, instant now) {
                     o.token->duration = u.duration.value_or(token.duration);
                     o.token->enabled = u.enabled.value_or(token.enabled);
                     if (u.duration)
-                        o.token->expires_at = std::nullopt;
+                        o.token->expires_at = expiry(*u.duration, now);
                 }
             },
             [&](const steps::look_token&) { o.absent = true; },

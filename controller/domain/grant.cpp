@@ -99,11 +99,26 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
             ids.push_back(l.current->token_id);
         if (l.pending && !l.discard)
             ids.push_back(l.pending->token_id);
-        if (l.rec != nullptr && l.rec->previous && token_by_id(*l.account, l.rec->previous->token_id) != nullptr)
+        if (l.rec != nullptr && l.rec->previous && !l.retiring &&
+            token_by_id(*l.account, l.rec->previous->token_id) != nullptr)
             ids.push_back(l.rec->previous->token_id);
     }
     std::sort(ids.begin(), ids.end());
     ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+    return ids;
+}
+
+// Previous tokens of the binding whose time is over.
+std::set<std::string> judge::retired_ids(const access_binding& b) const {
+    std::set<std::string> ids;
+    for (const auto& name : b.tokens) {
+        auto at = life_of_.find(name);
+        if (at == life_of_.end() || !lives_[at->second].retiring)
+            continue;
+        const auto& l = lives_[at->second];
+        if (l.rec->previous->token_id != l.current->token_id)
+            ids.insert(l.rec->previous->token_id);
+    }
     return ids;
 }
 
@@ -278,13 +293,18 @@ void judge::judge_grant(grant& g) {
     }
     auto why = edit.remove.empty() ? reason::member_missing : reason::member_doubled;
     auto put = put_by_us(g);
+    auto retired = retired_ids(*g.binding);
     std::vector<std::string> foreign;
     bool orphans = false;
+    bool retires = false;
     for (const auto& r : own.include) {
         bool is_wanted = r.is == rule::kind::service_token && std::binary_search(wanted.begin(), wanted.end(), r.id);
         if (is_wanted)
             continue;
-        if (r.is == rule::kind::service_token && put.contains(r.id)) {
+        if (r.is == rule::kind::service_token && retired.contains(r.id)) {
+            retires = true;
+            edit.remove.push_back(r.id);
+        } else if (r.is == rule::kind::service_token && put.contains(r.id)) {
             orphans = true;
             if (how_.prune)
                 edit.remove.push_back(r.id);
@@ -294,11 +314,12 @@ void judge::judge_grant(grant& g) {
     }
     if (!edit.add.empty() || !edit.remove.empty()) {
         if (edit.add.empty())
-            why = reason::member_orphaned;
+            why = retires ? reason::retired : reason::member_orphaned;
         if (own.reusable)
             locks.push_back("policy:" + own.id);
         offer({resource, shown(own, *g.app), std::string{why},
                why == reason::member_missing    ? "a token of the binding is not in its policy"
+               : why == reason::retired         ? "the overlap of a credential is over"
                : why == reason::member_orphaned ? "a token that we put there is not bound any more"
                                                 : "a token stands in it twice",
                std::move(locks), std::move(edit)},

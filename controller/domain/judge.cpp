@@ -121,12 +121,15 @@ judgement judge::run() {
         if (!l.unready) {
             find_current(l);
             find_pending(l);
+            find_retirement(l);
         }
     }
     judge_grants();
     for (auto& l : lives_)
         advance(l);
+    start_rotations();
     left_git();
+    sweep();
     guard_mass_changes();
 
     for (auto& [resource, what] : drift_)

@@ -3,6 +3,7 @@
 #include "domain/application.hpp"
 #include "domain/next.hpp"
 #include "domain/reason.hpp"
+#include "domain/rotation.hpp"
 
 #include <map>
 #include <optional>
@@ -15,8 +16,8 @@
 // The working state of one call of next(): what the documents mean in the world as it was seen, and what has been
 // decided so far. Private to the domain; next() is its only user. Each part of the judgement has a file of its own:
 // life.cpp (what a token
-// has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), proving.cpp, recording.cpp, grant.cpp
-// (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
+// has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), rotation.cpp, retire.cpp, sweep.cpp,
+// proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
 namespace postern::domain {
 
 // Policies of one binding on one application.
@@ -52,7 +53,11 @@ struct life {
     std::vector<std::size_t> grants;   // indices into judge::grants
     std::vector<const heroku_binding*> consumers;
     bool observing = false;
-    bool overwrites = false; // a living object of somebody's would be overwritten or deleted
+    std::optional<rotation> due;      // a rule asks for another credential
+    bool may_rotate = false;          // all is as declared, or there is no time to wait for that
+    std::vector<std::string> lagging; // who still holds the previous credential
+    bool retiring = false;            // the overlap is over: the previous credential goes
+    bool overwrites = false;          // a living object of somebody's would be overwritten or deleted
 
     std::string resource() const { return "ServiceToken/" + spec->name; }
 };
@@ -83,7 +88,9 @@ private:
     void find_pending(life& l);
     void advance(life& l);
     void adopt(life& l);
-    void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {});
+    void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {},
+               strategy how = strategy::replace);
+    bool renew_first(life& l, const intent& intended);
     void carry_pending(life& l);
     void discard_pending(life& l);
     void make_single(life& l);
@@ -99,18 +106,49 @@ private:
     record settled_record(const life& l) const;
     void write_record(life& l, record value, std::string stage, std::string_view why, std::string words);
     void hold(life& l, const credential& c, std::string_view why, std::string words);
-    void schedule(const life& l);
     std::string new_nonce(const life& l) const;
     bool available(const life& l, const std::string& fingerprint) const;
     const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;
     const live_token* token_by_client(const account_view& a, const std::string& client_id) const;
 
+    // ---- rotation.cpp
+    bool keep_alive(life& l);
+    bool note_request(life& l);
+    void schedule(life& l);
+    bool is_under_way(const life& l) const;
+    void start_rotations();
+    bool start_rotation(life& l);
+    void settle_request(life& l);
+    void extend(const life& l, const live_token& token, std::string_view why, std::string words);
+    std::vector<std::string> admitted_elsewhere(const life& l, const std::string& token_id) const;
+    std::vector<std::string> referrers(const account_view& account, const std::string& token_id) const;
+
+    // ---- retire.cpp
+    void find_retirement(life& l);
+    std::vector<std::string> laggards(const life& l) const;
+    bool was_compromised(const life& l) const;
+    void retire(life& l);
+    void stretch(life& l);
+    bool cut_off_told(life& l);
+    bool token_ended(life& l);
+    bool refused_everywhere(life& l);
+    void delete_lingering(life& l);
+    void delete_token(const life& l, const std::string& id, std::string lock, std::string_view why, std::string words);
+    void forget_key(const life& l, const std::string& nonce, const std::string& fingerprint, std::string_view why,
+                    std::string words);
+
+    // ---- sweep.cpp
+    void sweep();
+    bool is_covered(const state_view& state, const live_token& token, std::string_view nonce) const;
+    bool tidy_held(life& l);
+
     // ---- grant.cpp
     void find_grants();
     void judge_grants();
     void judge_grant(grant& g);
     std::vector<std::string> wanted_ids(const access_binding& b) const;
+    std::set<std::string> retired_ids(const access_binding& b) const;
     bool correct_allow(grant& g, const std::vector<std::string>& wanted);
     const live_policy* find_own(const grant& g, const std::vector<std::string>& wanted);
     bool bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const;
@@ -120,6 +158,7 @@ private:
     // ---- delivery.cpp
     // Yes once every bound app that can be served holds `fingerprint`.
     answer deliver(life& l);
+    bool is_released(const life& l, const heroku_binding& b, const std::string& app) const;
     const app_value* value_at(const heroku_binding& b, const std::string& app) const;
     const reading<app_view>* view_of(const heroku_binding& b, const std::string& app) const;
     bool apps_readable(life& l);

@@ -98,7 +98,8 @@ void judge::find_current(life& l) {
     if (l.shown != nullptr && !l.shown->hidden && !l.shown->duplicated) {
         for (const auto& [nonce, value] : *l.held) {
             const auto* token = token_by_client(*l.account, value.client_id);
-            if (value.fingerprint == l.shown->fingerprint && token != nullptr) {
+            bool before = l.rec != nullptr && l.rec->previous && l.rec->previous->fingerprint == value.fingerprint;
+            if (value.fingerprint == l.shown->fingerprint && token != nullptr && !before) {
                 l.current = credential{nonce, token->id, value.client_id, value.fingerprint};
                 return;
             }
@@ -164,6 +165,8 @@ void judge::find_pending(life& l) {
         if (auto at = l.held->find(l.rec->pending->nonce); at != l.held->end())
             take(at->first, at->second);
         l.discard = l.pending && now_ > l.rec->pending->started + greatest_pending_age;
+        if (l.discard && l.current && l.pending->token_id == l.current->token_id)
+            l.pending.reset(); // a second secret of the token in force: a token beside it is tried instead
         return;
     }
     // A record that was lost: what is held under a write-once key is taken up again.

@@ -4,6 +4,7 @@
 #include "domain/observed.hpp"
 #include "domain/step.hpp"
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,10 +35,12 @@ struct condition {
 };
 
 struct settings {
-    bool observe = false; // the brake: everything is judged, nothing is written
-    bool prune = false;   // act on what left git
-    int max_changes = 30; // percent of ten or more objects that one pass may delete or overwrite
-    int max_failures = 4; // tries per step in one pass before it is given up
+    bool observe = false;   // the brake: everything is judged, nothing is written
+    bool prune = false;     // act on what left git
+    int max_changes = 30;   // percent of ten or more objects that one pass may delete or overwrite
+    int max_failures = 4;   // tries per step in one pass before it is given up
+    int max_rotations = 20; // how many credentials may be on their way at once; the others wait their turn
+    std::map<std::string, rotation_request> requests; // by token: what somebody asks of this process
     duration request_timeout = std::chrono::seconds{30};
 };
 

@@ -150,6 +150,8 @@ struct release_view {
 struct app_view {
     // By HerokuBinding name; for a record whose document left git: by "left/<token>".
     std::map<std::string, app_value> values;
+    // By HerokuBinding name: the fingerprint whose release this process saw succeed.
+    std::map<std::string, std::string> released;
     // Newest releases first, where they were asked for in this pass.
     std::optional<std::vector<release_view>> releases;
 };
@@ -185,6 +187,7 @@ struct proof {
     int rounds = 0;     // how often all attempts were used up
     std::string detail; // status, ray id, the likely cure
     instant again{};    // not before this
+    instant at{};       // when the credential was last shown to the host
 };
 
 // ---- what this process knows of itself
@@ -201,6 +204,9 @@ struct observed {
     std::map<std::string, reading<vault_view>> vaults;
     std::map<std::string, reading<heroku_view>> heroku;
     std::map<proof_key, proof> proofs;
+    std::map<proof_key, proof> refusals;     // retired credentials that were tried
+    std::set<std::string> renewed;           // token ids whose expiry this process has moved
+    std::map<std::string, instant> cut_offs; // token id → when this process told its previous secret to end
     std::map<std::string, trouble> troubles; // by step::lock
     // Token ids that were put into a policy in this pass, with the application: each owes a proof before the pass ends.
     std::set<std::pair<std::string, std::string>> touched; // (application id, token id)

@@ -19,7 +19,8 @@ struct credential {
     std::string nonce; // its write-once key is "<token>.<nonce>"; empty while nobody has kept its secret
     std::string token_id;
     std::string client_id;
-    std::string fingerprint; // of "client_id:client_secret"; empty while nobody can show its secret
+    std::string fingerprint;                    // of "client_id:client_secret"; empty while nobody can show its secret
+    std::optional<instant> made = std::nullopt; // when its making was begun, where that was by us
     bool operator==(const credential&) const = default;
 };
 
@@ -29,8 +30,20 @@ struct intent {
     std::string reason; // CamelCase, why it is made
     std::string holder; // the process that may send the request
     instant started{};
-    instant deadline{}; // until when somebody else leaves the request alone
+    instant deadline{};               // until when somebody else leaves the request alone
+    strategy how = strategy::replace; // in_place: a second secret of the current token
     bool operator==(const intent&) const = default;
+};
+
+// A rotation that somebody asked for, or that is due and has to wait. Done once the current credential was made no
+// earlier than this, or the expiry moved where only that was asked.
+struct rotation_request {
+    instant at{};
+    std::string reason;          // CamelCase: Requested, Compromised, or why it is due
+    std::optional<strategy> how; // other than the document's
+    std::string by;
+    bool done = false;
+    bool operator==(const rotation_request&) const = default;
 };
 
 // What a binding has on one application: the policy that is its own there, the token ids that we put into it, and
@@ -71,7 +84,10 @@ struct record {
     std::optional<credential> current;
     std::optional<credential> previous;
     std::optional<instant> previous_until; // null until confirm; nothing is retired before it
+    std::optional<instant> cut_off;        // in place: when Cloudflare was last told to end the previous secret
+    std::vector<credential> lingering;     // retired tokens that something else still references
     std::optional<intent> pending;
+    std::optional<rotation_request> request;
     std::string reason;                    // why `current` was made, until it is confirmed
     std::vector<policy_note> policies;     // sorted by binding, application
     std::vector<delivery_note> deliveries; // sorted by account, app

@@ -25,14 +25,21 @@ record judge::settled_record(const life& l) const {
     auto r = base_record(l);
     const auto& c = *l.current;
     if (!r.current || r.current->fingerprint != c.fingerprint || r.current->token_id != c.token_id) {
-        if (r.current && r.current->token_id != c.token_id) {
+        bool made = r.pending && r.pending->nonce == c.nonce;
+        bool second_secret = made && r.pending->how == strategy::in_place;
+        if (r.current && (r.current->token_id != c.token_id || second_secret)) {
             r.previous = r.current;
             r.previous_until.reset();
+            r.cut_off.reset();
         }
         if (r.pending)
             r.reason = r.pending->reason;
         r.current = c;
+        if (made)
+            r.current->made = r.pending->started;
     }
+    if (r.request && r.current->made && *r.current->made >= r.request->at)
+        r.request->done = true;
     r.current->nonce = c.nonce;
     if (r.pending && r.pending->nonce == c.nonce)
         r.pending.reset();
@@ -81,7 +88,8 @@ record judge::settled_record(const life& l) const {
     for (const auto* b : l.consumers) {
         for (const auto& app : b->apps) {
             const auto* value = value_at(*b, app);
-            if (value == nullptr || value->fingerprint != c.fingerprint)
+            if (value == nullptr || value->fingerprint != c.fingerprint ||
+                (l.rec != nullptr && !is_released(l, *b, app)))
                 continue;
             auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
                                    [&](const auto& n) { return n.account == b->account && n.app == app; });

@@ -8,6 +8,7 @@ struct worder {
     std::string operator()(const steps::initialise&) const { return "initialise"; }
     std::string operator()(const steps::write_record& s) const { return s.stage; }
     std::string operator()(const steps::mint&) const { return "mint"; }
+    std::string operator()(const steps::rotate&) const { return "rotate"; }
     std::string operator()(const steps::hold&) const { return "hold"; }
     std::string operator()(const steps::create_policy&) const { return "bind"; }
     std::string operator()(const steps::edit_policy& s) const {
@@ -15,9 +16,12 @@ struct worder {
     }
     std::string operator()(const steps::delete_policy&) const { return "delete-policy"; }
     std::string operator()(const steps::prove&) const { return "prove"; }
+    std::string operator()(const steps::try_retired&) const { return "try-retired"; }
     std::string operator()(const steps::write_credential& s) const { return s.before.empty() ? "promote" : "repair"; }
     std::string operator()(const steps::update_token& s) const {
-        return s.enabled ? "enable" : s.duration ? "renew" : "rename";
+        if (s.enabled)
+            return *s.enabled ? "enable" : "disable";
+        return s.duration ? "renew" : s.previous_expires_at ? "cut-off" : "rename";
     }
     std::string operator()(const steps::delete_token&) const { return "delete-token"; }
     std::string operator()(const steps::look_token&) const { return "look"; }
@@ -31,11 +35,13 @@ struct marker {
     change operator()(const steps::initialise&) const { return change::create; }
     change operator()(const steps::write_record& s) const { return s.exists ? change::change : change::create; }
     change operator()(const steps::mint&) const { return change::create; }
+    change operator()(const steps::rotate&) const { return change::replace; }
     change operator()(const steps::hold&) const { return change::create; }
     change operator()(const steps::create_policy&) const { return change::create; }
     change operator()(const steps::edit_policy&) const { return change::change; }
     change operator()(const steps::delete_policy&) const { return change::delete_; }
     change operator()(const steps::prove&) const { return change::look; }
+    change operator()(const steps::try_retired&) const { return change::look; }
     change operator()(const steps::write_credential& s) const {
         return s.before.empty() ? change::create : change::change;
     }

@@ -37,6 +37,18 @@ struct mint {
     std::string nonce;
     std::string name;
     std::string duration;
+    instant deadline = instant::max(); // not sent after this: somebody else may have taken over
+};
+
+// POST service_tokens/{id}/rotate: a second secret of the same token. The one before works until `cut_off`. Sent only
+// by the process that knows that it has not sent it before.
+struct rotate {
+    std::string account;
+    std::string token;
+    std::string token_id;
+    std::string nonce;
+    instant cut_off{};
+    instant deadline = instant::max();
 };
 
 // Create the write-once key "<token>.<nonce>", and read it back.
@@ -90,6 +102,17 @@ struct prove {
     duration interval{};
 };
 
+// Knock without headers, then with a retired credential, until that is refused or the attempts are used up.
+struct try_retired {
+    std::string token;
+    std::string application;
+    std::string host;
+    std::string path;
+    std::string fingerprint;
+    int attempts = 5;
+    duration interval{};
+};
+
 // Write the consumers' own key, after reading it again and finding `before` (empty: absent); read it back.
 struct write_credential {
     std::string vault;
@@ -107,6 +130,7 @@ struct update_token {
     std::optional<std::string> name;
     std::optional<std::string> duration;
     std::optional<bool> enabled;
+    std::optional<instant> previous_expires_at = std::nullopt; // when the previous secret ends
 };
 
 struct delete_token {
@@ -160,10 +184,11 @@ struct delete_key {
 
 namespace postern::domain {
 
-using action = std::variant<steps::initialise, steps::write_record, steps::mint, steps::hold, steps::create_policy,
-                            steps::edit_policy, steps::delete_policy, steps::prove, steps::write_credential,
-                            steps::update_token, steps::delete_token, steps::look_token, steps::look_releases,
-                            steps::deliver, steps::await_release, steps::delete_key>;
+using action =
+    std::variant<steps::initialise, steps::write_record, steps::mint, steps::rotate, steps::hold, steps::create_policy,
+                 steps::edit_policy, steps::delete_policy, steps::prove, steps::try_retired, steps::write_credential,
+                 steps::update_token, steps::delete_token, steps::look_token, steps::look_releases, steps::deliver,
+                 steps::await_release, steps::delete_key>;
 
 // How a plan marks it.
 enum class change { look, create, change, replace, delete_ };
@@ -191,10 +216,10 @@ bool writes(const step& s);
 // What came of a step. `failure` set: nothing else is.
 struct outcome {
     std::optional<error> failure;
-    std::optional<live_token> token;                   // mint, update_token
-    std::string fingerprint;                           // mint
+    std::optional<live_token> token;                   // mint, rotate, update_token
+    std::string fingerprint;                           // mint, rotate
     std::optional<live_policy> policy;                 // create_policy, edit_policy
-    std::optional<proof> proved;                       // prove
+    std::optional<proof> proved;                       // prove, try_retired
     std::optional<bool> absent;                        // look_token
     std::optional<std::vector<release_view>> releases; // look_releases, await_release
     std::optional<app_value> value;                    // deliver, await_release: as read back

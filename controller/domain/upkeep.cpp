@@ -30,6 +30,8 @@ void judge::maintain(life& l) {
               l.observing);
     };
     schedule(l);
+    if (note_request(l))
+        return;
     if (!token.enabled) {
         update({{}, {}, {}, {}, true}, reason::disabled,
                "it was disabled by somebody, or by the account's inactivity cleanup");
@@ -62,9 +64,10 @@ void judge::maintain(life& l) {
         if (proved && delivered) {
             bool news = r.confirmed != c.fingerprint;
             r.confirmed = c.fingerprint;
-            r.reason.clear();
+            if (!r.previous || !was_compromised(l))
+                r.reason.clear();
             if (r.previous && !r.previous_until)
-                r.previous_until = now_ + l.spec->overlap;
+                r.previous_until = now_ + (was_compromised(l) ? duration{} : l.spec->overlap);
             if (r != *l.rec)
                 write_record(l, r, news ? "confirm" : "record", reason::recorded,
                              news ? "vault, apps and hosts agree" : "what changed is noted");
@@ -72,6 +75,15 @@ void judge::maintain(life& l) {
             write_record(l, r, "record", reason::recorded, "what was done so far is noted");
         }
     }
+    bool settled =
+        proved && delivered && l.rec->confirmed == c.fingerprint && !claimed_.contains("record:" + l.spec->name);
+    if (settled && !tidy_held(l)) {
+        delete_lingering(l);
+        if (l.rec->previous)
+            retire(l);
+    }
+    bool hurry = l.due && l.due->reason == reason::compromised;
+    l.may_rotate = !l.rec->previous && (settled || hurry);
     if (proved && delivered && l.rec->confirmed == c.fingerprint) {
         tell(l.resource(), "Provisioned", status::true_, reason::all_fine,
              "token " + c.token_id + " is in force, its credential is kept and in the vault", weight::fine);
@@ -155,21 +167,6 @@ std::optional<std::string> judge::emergency_fix(life& l) {
             return fingerprint;
     }
     return {};
-}
-
-void judge::schedule(const life& l) {
-    const auto& token = *token_by_id(*l.account, l.current->token_id);
-    if (!token.expires_at) {
-        tell(l.resource(), "RotationDue", status::false_, reason::never_expires, "the token has no expiry",
-             weight::fine);
-        return;
-    }
-    auto due = *token.expires_at - l.spec->renew_before;
-    bool is_due = due <= now_;
-    tell(l.resource(), "RotationDue", is_due ? status::true_ : status::false_,
-         is_due ? reason::expiring : reason::scheduled,
-         "expires " + format_instant(*token.expires_at) + ", to be rotated from " + format_instant(due),
-         is_due ? weight::told : weight::fine);
 }
 
 } // namespace postern::domain

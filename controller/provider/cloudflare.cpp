@@ -250,6 +250,24 @@ awaitable<result<cloudflare::minted>> cloudflare::create_token(std::string name,
     co_return minted{std::move(*token), std::move(*client_secret)};
 }
 
+awaitable<result<cloudflare::minted>> cloudflare::rotate_token(std::string id, instant previous_ends) {
+    call c{.verb = net::method::post,
+           .target = prefix_ + "/access/service_tokens/" + net::percent_encode(id) + "/rotate",
+           .object = "service token " + id,
+           .permission = tokens_write,
+           .repeatable = net::repeat::once,
+           .body = json::object{{"previous_client_secret_expires_at", format_instant(previous_ends)}}};
+    auto where = c.name();
+    auto envelope = co_await exchange(std::move(c));
+    if (!envelope)
+        co_return envelope.error();
+    auto token = access::token(result_of(*envelope));
+    auto client_secret = wire::secret_text(result_of(*envelope), "client_secret");
+    if (!token || token->id != id || !client_secret || client_secret->empty())
+        co_return failure(error_kind::ambiguous, where, "the answer is not that token with a client secret");
+    co_return minted{std::move(*token), std::move(*client_secret)};
+}
+
 awaitable<result<domain::live_token>> cloudflare::update_token(std::string id, token_changes changes) {
     json::object body;
     if (changes.name)
@@ -258,6 +276,8 @@ awaitable<result<domain::live_token>> cloudflare::update_token(std::string id, t
         body["duration"] = *changes.duration;
     if (changes.enabled)
         body["enabled"] = *changes.enabled;
+    if (changes.previous_secret_ends)
+        body["previous_client_secret_expires_at"] = format_instant(*changes.previous_secret_ends);
     call c{.verb = net::method::put,
            .target = prefix_ + "/access/service_tokens/" + net::percent_encode(id),
            .object = "service token " + id,

@@ -51,10 +51,15 @@ public:
     // Not safe to repeat: a lost reply is `ambiguous`.
     boost::asio::awaitable<result<minted>> create_token(std::string name, std::string duration);
 
+    // A new secret of the token. The one before works until `previous_ends`, by Cloudflare's clock. Not safe to repeat:
+    // a lost reply is `ambiguous`.
+    boost::asio::awaitable<result<minted>> rotate_token(std::string id, instant previous_ends);
+
     struct token_changes {
         std::optional<std::string> name;
         std::optional<std::string> duration;
         std::optional<bool> enabled;
+        std::optional<instant> previous_secret_ends; // may be past: it ends now
     };
     boost::asio::awaitable<result<domain::live_token>> update_token(std::string id, token_changes changes);
     // A token that is gone already counts as deleted. Code 12139 in the error: something still references it.

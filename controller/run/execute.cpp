@@ -67,35 +67,63 @@ executor::task executor::take(steps::delete_policy s) {
     co_return deleted.has_error() ? failed(deleted.error()) : outcome{};
 }
 
-// The nonce counts as sent before the request goes out, and as unsent again only where the remote surely did nothing.
+namespace {
+
+// Whether the remote surely did nothing.
+bool was_not_acted_on(error_kind kind) {
+    return kind == error_kind::unavailable || kind == error_kind::throttled || kind == error_kind::refused ||
+           kind == error_kind::credential;
+}
+
+} // namespace
+
+// Sends what makes a credential of `token` under this nonce. The nonce counts as sent before the request goes out, and
+// as unsent again only where the remote surely did nothing.
+template<class Send>
+executor::task executor::make_credential(std::string token, std::string nonce, instant deadline, Send send) {
+    const auto& tokens = around_.wanted.tokens;
+    auto spec = std::find_if(tokens.begin(), tokens.end(), [&](const auto& t) { return t.name == token; });
+    if (around_.clock.now() >= deadline)
+        co_return failed(moved("mint " + token, "its deadline has passed: another process may have taken over"));
+    if (spec == tokens.end() || world_.unsent.erase(nonce) == 0)
+        co_return failed(moved("mint " + token, "its request may have been sent already"));
+    auto sent = send();
+    auto made = co_await std::move(sent);
+    if (made.has_error()) {
+        if (was_not_acted_on(made.error().kind))
+            world_.unsent.insert(nonce);
+        co_return failed(made.error());
+    }
+    outcome out;
+    out.token = std::move(made.value().token);
+    auto text = credential_text(out.token->client_id, made.value().client_secret);
+    out.fingerprint = around_.ring.keep(spec->vault, std::move(text));
+    co_return out;
+}
+
 executor::task executor::take(steps::mint s) {
     auto* client = around_.remotes.cloudflare(s.account);
     if (client == nullptr)
         co_return failed(lacks_client("CloudflareAccount/" + s.account));
-    const auto& tokens = around_.wanted.tokens;
-    auto spec = std::find_if(tokens.begin(), tokens.end(), [&](const auto& t) { return t.name == s.token; });
-    if (spec == tokens.end() || world_.unsent.erase(s.nonce) == 0)
-        co_return failed(moved("mint " + s.token, "its request may have been sent already"));
-    auto minted = co_await client->create_token(s.name, s.duration);
-    if (minted.has_error()) {
-        const auto kind = minted.error().kind;
-        if (kind == error_kind::unavailable || kind == error_kind::throttled || kind == error_kind::refused ||
-            kind == error_kind::credential)
-            world_.unsent.insert(s.nonce);
-        co_return failed(minted.error());
-    }
-    outcome out;
-    out.token = std::move(minted.value().token);
-    auto text = credential_text(out.token->client_id, minted.value().client_secret);
-    out.fingerprint = around_.ring.keep(spec->vault, std::move(text));
-    co_return out;
+    auto send = [client, &s] { return client->create_token(s.name, s.duration); };
+    auto made = make_credential(s.token, s.nonce, s.deadline, send);
+    co_return co_await std::move(made);
+}
+
+executor::task executor::take(steps::rotate s) {
+    auto* client = around_.remotes.cloudflare(s.account);
+    if (client == nullptr)
+        co_return failed(lacks_client("CloudflareAccount/" + s.account));
+    auto send = [client, &s] { return client->rotate_token(s.token_id, s.cut_off); };
+    auto made = make_credential(s.token, s.nonce, s.deadline, send);
+    co_return co_await std::move(made);
 }
 
 executor::task executor::take(steps::update_token s) {
     auto* client = around_.remotes.cloudflare(s.account);
     if (client == nullptr)
         co_return failed(lacks_client("CloudflareAccount/" + s.account));
-    provider::cloudflare::token_changes changes{s.name, s.duration, s.enabled};
+    provider::cloudflare::token_changes changes{s.name, s.duration, s.enabled, s.previous_expires_at};
     auto updated = co_await client->update_token(s.token_id, std::move(changes));
     if (updated.has_error())
         co_return failed(updated.error());

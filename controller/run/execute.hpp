@@ -38,6 +38,7 @@ private:
     task take(domain::steps::delete_key s);
 
     task take(domain::steps::mint s);
+    task take(domain::steps::rotate s);
     task take(domain::steps::create_policy s);
     task take(domain::steps::edit_policy s);
     task take(domain::steps::delete_policy s);
@@ -50,7 +51,10 @@ private:
     task take(domain::steps::await_release s);
 
     task take(domain::steps::prove s);
+    task take(domain::steps::try_retired s);
 
+    template<class Send>
+    task make_credential(std::string token, std::string nonce, instant deadline, Send send);
     // Reads the key again; an error unless it is there and holds `value`.
     boost::asio::awaitable<result<void>> read_back(provider::infisical* vault, std::string where, std::string path,
                                                    std::string key, secret value);

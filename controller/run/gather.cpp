@@ -149,6 +149,7 @@ asio::awaitable<domain::observed> gatherer::gather(domain::observed before) {
     world_.accounts.clear();
     world_.vaults.clear();
     world_.heroku.clear();
+    world_.renewed.clear();
     world_.stale = false;
     world_.seen_at = around_.clock.now();
 

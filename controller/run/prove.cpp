@@ -58,6 +58,8 @@ executor::task executor::take(domain::steps::prove s) {
         auto knocked = guarded ? provider::knock_with(around_.remotes.edge(), std::move(at), credential.copy())
                                : provider::knock_as_stranger(around_.remotes.edge(), std::move(at));
         auto answer = co_await std::move(knocked);
+        if (guarded)
+            found.at = around_.clock.now();
         found.last = answer.is;
         found.detail = answer.detail;
         if (!guarded && refused_by_access(answer.is)) {
@@ -80,6 +82,41 @@ executor::task executor::take(domain::steps::prove s) {
         ++found.rounds;
         found.again = around_.clock.now() + back_off(found.rounds);
     }
+    outcome out;
+    out.proved = std::move(found);
+    co_return out;
+}
+
+// The same knocks, until the credential is refused. Access may not have heard of its end yet.
+executor::task executor::take(domain::steps::try_retired s) {
+    const secret* known = around_.ring.find(s.fingerprint);
+    if (known == nullptr)
+        co_return failed(lacks_secret("try " + s.host, s.fingerprint));
+    auto credential = known->copy();
+    auto before = world_.refusals.find({s.host, s.path, s.fingerprint});
+    domain::proof found;
+    found.rounds = before == world_.refusals.end() ? 0 : before->second.rounds;
+    ++found.rounds;
+    const auto aud = aud_of(world_, s.application);
+    for (int attempt = 0;;) {
+        provider::knock at{s.host, s.path, 0, around_.remotes.connect_to(), aud};
+        auto stranger = provider::knock_as_stranger(around_.remotes.edge(), at);
+        auto answer = co_await std::move(stranger);
+        if (refused_by_access(answer.is)) {
+            found.at = around_.clock.now();
+            auto knocked = provider::knock_with(around_.remotes.edge(), std::move(at), credential.copy());
+            answer = co_await std::move(knocked);
+        }
+        found.last = answer.is == verdict::unexpected ? verdict::passed : answer.is;
+        found.detail = answer.detail;
+        if (refused_by_access(found.last) || ++attempt >= s.attempts)
+            break;
+        auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + s.interval);
+        co_await std::move(sleep);
+        if (halt_.asked())
+            co_return failed({error_kind::cancelled, "try " + s.host, "somebody asked to stop", 0, {}, {}});
+    }
+    found.again = around_.clock.now() + back_off(found.rounds);
     outcome out;
     out.proved = std::move(found);
     co_return out;

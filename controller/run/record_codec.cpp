@@ -14,6 +14,8 @@ using domain::delivery_note;
 using domain::intent;
 using domain::policy_note;
 using domain::record;
+using domain::rotation_request;
+using domain::strategy;
 
 namespace {
 
@@ -26,7 +28,23 @@ json::array texts(const Texts& from) {
 }
 
 json::object to_json(const credential& c) {
-    return {{"nonce", c.nonce}, {"tokenId", c.token_id}, {"clientId", c.client_id}, {"fingerprint", c.fingerprint}};
+    json::object out{
+        {"nonce", c.nonce}, {"tokenId", c.token_id}, {"clientId", c.client_id}, {"fingerprint", c.fingerprint}};
+    if (c.made)
+        out["made"] = format_instant(*c.made);
+    return out;
+}
+
+// As the documents write it.
+std::string_view word_for(strategy how) {
+    return how == strategy::in_place ? "InPlace" : how == strategy::renew ? "Renew" : "Replace";
+}
+
+json::object to_json(const rotation_request& r) {
+    json::object out{{"at", format_instant(r.at)}, {"reason", r.reason}, {"by", r.by}, {"done", r.done}};
+    if (r.how)
+        out["strategy"] = word_for(*r.how);
+    return out;
 }
 
 json::object to_json(const intent& i) {
@@ -34,7 +52,8 @@ json::object to_json(const intent& i) {
             {"reason", i.reason},
             {"holder", i.holder},
             {"started", format_instant(i.started)},
-            {"deadline", format_instant(i.deadline)}};
+            {"deadline", format_instant(i.deadline)},
+            {"strategy", word_for(i.how)}};
 }
 
 json::object to_json(const policy_note& p) {
@@ -65,6 +84,29 @@ public:
     void number(const char* key, int& into) {
         if (const auto* v = field(key, json::kind::int64))
             into = v->to_number<int>();
+    }
+
+    void flag(const char* key, bool& into) {
+        if (const auto* v = field(key, json::kind::bool_))
+            into = v->get_bool();
+    }
+
+    void how(const char* key, std::optional<strategy>& into) {
+        std::string word;
+        text(key, word);
+        for (auto known : {strategy::replace, strategy::in_place, strategy::renew}) {
+            if (word == word_for(known))
+                into = known;
+        }
+        if (!word.empty() && !into)
+            fail(key, "is none of Replace, InPlace and Renew");
+    }
+
+    void time(const char* key, std::optional<instant>& into) {
+        instant at{};
+        time(key, at);
+        if (at != instant{})
+            into = at;
     }
 
     void time(const char* key, instant& into) {
@@ -137,6 +179,7 @@ credential read_credential(reader from) {
     from.text("tokenId", c.token_id);
     from.text("clientId", c.client_id);
     from.text("fingerprint", c.fingerprint);
+    from.time("made", c.made);
     return c;
 }
 
@@ -147,7 +190,20 @@ intent read_intent(reader from) {
     from.text("holder", i.holder);
     from.time("started", i.started);
     from.time("deadline", i.deadline);
+    std::optional<strategy> how;
+    from.how("strategy", how);
+    i.how = how.value_or(strategy::replace);
     return i;
+}
+
+rotation_request read_request(reader from) {
+    rotation_request r;
+    from.time("at", r.at);
+    from.text("reason", r.reason);
+    from.how("strategy", r.how);
+    from.text("by", r.by);
+    from.flag("done", r.done);
+    return r;
 }
 
 policy_note read_policy(reader from) {
@@ -194,12 +250,13 @@ record read_record(reader from) {
         r.current = read_credential(*inner);
     if (auto inner = from.object("previous"))
         r.previous = read_credential(*inner);
-    instant until{};
-    from.time("previousUntil", until);
-    if (until != instant{})
-        r.previous_until = until;
+    from.time("previousUntil", r.previous_until);
+    from.time("cutOff", r.cut_off);
+    from.each("lingering", [&](reader item) { r.lingering.push_back(read_credential(std::move(item))); });
     if (auto inner = from.object("pending"))
         r.pending = read_intent(*inner);
+    if (auto inner = from.object("request"))
+        r.request = read_request(*inner);
     from.text("reason", r.reason);
     from.each("policies", [&](reader item) { r.policies.push_back(read_policy(std::move(item))); });
     from.each("deliveries", [&](reader item) { r.deliveries.push_back(read_delivery(std::move(item))); });
@@ -248,8 +305,18 @@ std::string to_text(const record& r) {
         out["previous"] = to_json(*r.previous);
     if (r.previous_until)
         out["previousUntil"] = format_instant(*r.previous_until);
+    if (r.cut_off)
+        out["cutOff"] = format_instant(*r.cut_off);
+    if (!r.lingering.empty()) {
+        json::array lingering;
+        for (const auto& c : r.lingering)
+            lingering.emplace_back(to_json(c));
+        out["lingering"] = std::move(lingering);
+    }
     if (r.pending)
         out["pending"] = to_json(*r.pending);
+    if (r.request)
+        out["request"] = to_json(*r.request);
     out["reason"] = r.reason;
     json::array policies;
     for (const auto& note : r.policies)

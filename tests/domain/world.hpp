@@ -100,8 +100,8 @@ struct scene {
         view.folders["/creds"].seen = folder_view{.exists = true, .values = {}};
         world.vaults["infisical"].seen = view;
         heroku_view heroku;
-        heroku.apps["staging"].seen = app_view{{{"probe", {}}}, {}};
-        heroku.apps["prod"].seen = app_view{{{"probe", {}}}, {}};
+        heroku.apps["staging"].seen = app_view{{{"probe", {}}}, {}, {}};
+        heroku.apps["prod"].seen = app_view{{{"probe", {}}}, {}, {}};
         world.heroku["heroku"].seen = heroku;
         world.holder = "me";
         world.salt = "5a17";
@@ -140,6 +140,9 @@ struct scene {
         world.unsent.clear();
         world.minted.clear();
         world.touched.clear();
+        world.refusals.clear();
+        world.renewed.clear();
+        world.cut_offs.clear();
         world.stale = false;
         world.salt += "b";
         world.holder += "'";

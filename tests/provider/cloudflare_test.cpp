@@ -268,10 +268,10 @@ TEST_CASE("updating and deleting a token") {
     bench b;
     auto url = tokens + "/" + token_id;
     b.wire.expect(method::put, url).with_body(R"({"duration":"24h"})").answers(200, ok(token(token_id)));
-    provider::cloudflare::token_changes renew{{}, "24h", {}};
+    provider::cloudflare::token_changes renew{{}, "24h", {}, {}};
     CHECK(run(b.io, b.api.update_token(token_id, renew)));
     b.wire.expect(method::put, url).with_body(R"({"name":"n","enabled":false})").answers(200, ok(token(token_id)));
-    provider::cloudflare::token_changes disable{"n", {}, false};
+    provider::cloudflare::token_changes disable{"n", {}, false, {}};
     CHECK(run(b.io, b.api.update_token(token_id, disable)));
 
     b.wire.expect(method::delete_, url).answers(200, ok(token(token_id)));

@@ -22,11 +22,20 @@ domain::record full_record() {
     r.account = "raxx";
     r.path = "/MooseQuest/cloudflare";
     r.key = "CF_ACCESS_SVC_CONSOLE";
-    r.current = domain::credential{"n2", "token-2", "c2.access", "0123456789ab"};
+    r.current =
+        domain::credential{"n2", "token-2", "c2.access", "0123456789ab", parse_instant("2026-11-22T10:00:00Z").value()};
     r.previous = domain::credential{"", "token-1", "c1.access", ""};
     r.previous_until = *parse_instant("2026-11-23T10:00:00.250Z");
-    r.pending = domain::intent{"n3", "Expiring", "holder", *parse_instant("2026-11-23T10:00:00Z"),
-                               *parse_instant("2026-11-23T10:00:30Z")};
+    r.cut_off = *parse_instant("2026-11-23T10:00:00.250Z");
+    r.lingering = {{"n0", "token-0", "c0.access", "0123456789ab"}};
+    r.request = domain::rotation_request{*parse_instant("2026-11-23T09:00:00Z"), "Requested",
+                                         domain::strategy::in_place, "holder", true};
+    r.pending = domain::intent{"n3",
+                               "Expiring",
+                               "holder",
+                               *parse_instant("2026-11-23T10:00:00Z"),
+                               *parse_instant("2026-11-23T10:00:30Z"),
+                               domain::strategy::in_place};
     r.reason = "Expiring";
     r.policies = {{"b", "app-1", "p1", {"token-1", "token-2"}, "0123456789ab"}};
     r.deliveries = {{"heroku", "raxx-console-prod", {"ID", "SECRET"}, 61, "0123456789ab", ""}};
@@ -47,7 +56,8 @@ void check_against(const json::object& root, const json::object& schema, const j
         const std::map<std::string, json::kind> kinds{{"object", json::kind::object},
                                                       {"array", json::kind::array},
                                                       {"string", json::kind::string},
-                                                      {"integer", json::kind::int64}};
+                                                      {"integer", json::kind::int64},
+                                                      {"boolean", json::kind::bool_}};
         CHECK(kinds.at(json::value_to<std::string>(*type)) == value.kind());
     }
     if (const auto* items = schema.if_contains("items")) {

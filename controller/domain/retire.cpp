@@ -1,0 +1,313 @@
+#include "base/text.hpp"
+#include "domain/judge.hpp"
+
+#include <algorithm>
+
+// The end of a credential: it goes on working through the overlap, and longer where somebody still uses it; then it is
+// taken out of the policies, deleted, tried once more, and forgotten.
+namespace postern::domain {
+
+namespace {
+
+constexpr duration shortest_stretch = std::chrono::hours{1};
+constexpr duration clock_slack = std::chrono::minutes{2};
+
+bool near(instant a, instant b) {
+    return a - b < clock_slack && b - a < clock_slack;
+}
+
+bool refused(verdict v) {
+    return v == verdict::login_redirect || v == verdict::unauthorized || v == verdict::forbidden;
+}
+
+} // namespace
+
+bool judge::was_compromised(const life& l) const {
+    return l.rec->reason == reason::compromised;
+}
+
+// Who still has the previous credential, in words.
+std::vector<std::string> judge::laggards(const life& l) const {
+    const auto& p = *l.rec->previous;
+    bool in_place = p.token_id == l.current->token_id;
+    auto is_it = [&](const std::string& client_id, const std::string& fingerprint) {
+        return client_id == p.client_id && (!in_place || fingerprint == p.fingerprint);
+    };
+    std::vector<std::string> out;
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault)
+            continue;
+        for (const auto& [path, folder] : vault->folders) {
+            if (!folder)
+                continue;
+            for (const auto& [key, value] : folder->values) {
+                if (is_it(value.client_id, value.fingerprint))
+                    out.push_back("vault key " + key + " in " + path);
+            }
+        }
+    }
+    for (const auto& [name, account] : world_.heroku) {
+        if (!account)
+            continue;
+        for (const auto& [app, view] : account->apps) {
+            if (!view)
+                continue;
+            for (const auto& [binding, value] : view->values) {
+                if (!value.absent && is_it(value.client_id, value.fingerprint))
+                    out.push_back("app " + app);
+            }
+        }
+    }
+    const auto* token = token_by_id(*l.account, p.token_id);
+    if (in_place || token == nullptr || !token->last_seen_at || !l.rec->previous_until || was_compromised(l))
+        return out;
+    // Quiet for the second half of the overlap is quiet; our own knocks are no use of it.
+    auto quiet_since = *l.rec->previous_until - l.spec->overlap / 2;
+    bool by_us = std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {
+        return entry.first.fingerprint == p.fingerprint && near(entry.second.at, *token->last_seen_at);
+    });
+    if (*token->last_seen_at > quiet_since && !by_us)
+        out.push_back("somebody who used it at " + format_instant(*token->last_seen_at));
+    return out;
+}
+
+void judge::find_retirement(life& l) {
+    const auto* r = l.rec;
+    if (r == nullptr || !r->current || !r->previous || !r->previous_until || !l.current || r->pending ||
+        r->current->fingerprint != l.current->fingerprint || r->confirmed != l.current->fingerprint)
+        return;
+    l.lagging = laggards(l);
+    bool delivered = std::all_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
+        return std::all_of(b->apps.begin(), b->apps.end(), [&](const auto& app) {
+            const auto* value = value_at(*b, app);
+            return value != nullptr && value->fingerprint == l.current->fingerprint;
+        });
+    });
+    l.retiring = *r->previous_until <= now_ && l.lagging.empty() && delivered;
+}
+
+void judge::stretch(life& l) {
+    auto r = settled_record(l);
+    r.previous_until = now_ + std::max(l.spec->overlap, shortest_stretch);
+    write_record(l, std::move(r), "stretch", reason::consumer_lags,
+                 "the previous credential is still held: " + join(l.lagging, ", "));
+}
+
+// In place Cloudflare's clock ends the previous secret: it is told when, each time that this moves. True: it was told.
+bool judge::cut_off_told(life& l) {
+    const auto& until = *l.rec->previous_until;
+    if (l.rec->cut_off == until)
+        return true;
+    const auto at = until + l.account->skew;
+    const auto& id = l.current->token_id;
+    if (auto told = world_.cut_offs.find(id); told == world_.cut_offs.end() || !near(told->second, at)) {
+        steps::update_token what;
+        what.account = l.spec->account;
+        what.token_id = id;
+        what.previous_expires_at = at;
+        offer({l.resource(),
+               "previous secret of service token " + id,
+               std::string{reason::retired},
+               "it ends " + format_instant(until),
+               {"token:" + l.spec->name},
+               std::move(what)},
+              l.observing);
+        return false;
+    }
+    auto r = settled_record(l);
+    r.cut_off = until;
+    write_record(l, std::move(r), "record", reason::retired, "when the previous secret ends is noted");
+    return false;
+}
+
+void judge::retire(life& l) {
+    const auto& p = *l.rec->previous;
+    if (!l.rec->previous_until)
+        return;
+    const auto until = *l.rec->previous_until;
+    bool in_place = p.token_id == l.current->token_id;
+    if (in_place && !cut_off_told(l))
+        return;
+    const auto look_again = until - l.spec->overlap / 4;
+    if (!l.lagging.empty()) {
+        tell(l.resource(), "RotationDue", status::false_, reason::consumer_lags,
+             "the credential before goes on working, because it is still held: " + join(l.lagging, ", "),
+             now_ < look_again ? weight::told : weight::blocked);
+        if (now_ >= look_again)
+            stretch(l);
+        else
+            wake_at(look_again);
+        return;
+    }
+    if (now_ < until) {
+        wake_at(now_ < look_again ? look_again : until);
+        tell(l.resource(), "RotationDue", status::false_, reason::overlapping,
+             "the credential before goes on working until " + format_instant(until), weight::fine);
+        return;
+    }
+    if (!l.retiring)
+        return;
+    if ((!in_place && !token_ended(l)) || !refused_everywhere(l))
+        return;
+    if (auto kept = l.held->find(p.nonce); kept != l.held->end() && kept->second.fingerprint == p.fingerprint) {
+        forget_key(l, p.nonce, kept->second.fingerprint, reason::retired, "its credential is retired");
+        return;
+    }
+    auto r = settled_record(l);
+    if (!in_place && token_by_id(*l.account, p.token_id) != nullptr)
+        r.lingering.push_back(p);
+    r.previous.reset();
+    r.previous_until.reset();
+    r.cut_off.reset();
+    r.reason.clear();
+    write_record(l, std::move(r), "retire", reason::retired, "the credential before is gone");
+}
+
+// Out of our policies (which is a grant's work), then deleted; where something else still names it, disabled and
+// marked.
+bool judge::token_ended(life& l) {
+    const auto& p = *l.rec->previous;
+    const auto* token = token_by_id(*l.account, p.token_id);
+    if (token == nullptr) {
+        if (l.account->proved_absent.contains(p.token_id))
+            return true;
+        offer({l.resource(),
+               "service token " + p.token_id,
+               std::string{reason::retired},
+               "the list does not show it; only its own GET can prove that it is gone",
+               {"look:" + p.token_id},
+               steps::look_token{l.spec->account, p.token_id}});
+        return false;
+    }
+    bool admitted = std::any_of(l.grants.begin(), l.grants.end(), [&](auto i) {
+        const auto* own = grants_[i].own;
+        return own != nullptr && std::any_of(own->include.begin(), own->include.end(), [&](const rule& r) {
+                   return r.is == rule::kind::service_token && r.id == p.token_id;
+               });
+    });
+    if (admitted)
+        return false;
+    const auto lock = "retire:" + l.spec->name;
+    auto refusal = world_.troubles.find(lock);
+    bool referenced = refusal != world_.troubles.end() && refusal->second.why.code == "12139";
+    const auto mark = l.spec->display_name + " (retired " + (p.nonce.empty() ? p.token_id : p.nonce) + ")";
+    if (!referenced && token->name != mark) {
+        delete_token(l, p.token_id, lock, reason::retired, "its overlap is over and nobody holds it");
+        return false;
+    }
+    if (token->enabled || token->name != mark) {
+        auto who = referrers(*l.account, p.token_id);
+        steps::update_token what;
+        what.account = l.spec->account;
+        what.token_id = p.token_id;
+        what.name = mark;
+        what.enabled = false;
+        offer({l.resource(),
+               "service token " + p.token_id,
+               std::string{reason::still_referenced},
+               "it cannot be deleted while " + (who.empty() ? std::string{"something"} : join(who, ", ")) + " names it",
+               {"token:" + l.spec->name},
+               std::move(what)},
+              l.observing);
+        return false;
+    }
+    return true;
+}
+
+void judge::delete_token(const life& l, const std::string& id, std::string lock, std::string_view why,
+                         std::string words) {
+    offer({l.resource(),
+           "service token " + id,
+           std::string{why},
+           std::move(words),
+           {std::move(lock)},
+           steps::delete_token{l.spec->account, id}},
+          l.observing);
+}
+
+void judge::forget_key(const life& l, const std::string& nonce, const std::string& fingerprint, std::string_view why,
+                       std::string words) {
+    const auto& vault = *std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(),
+                                      [&](const auto& v) { return v.name == l.spec->vault; });
+    const auto key = l.spec->name + "." + nonce;
+    offer({l.resource(),
+           key + " in " + vault.state_path,
+           std::string{why},
+           std::move(words),
+           {"hold:" + l.spec->name},
+           steps::delete_key{vault.name, vault.state_path, key, fingerprint}},
+          l.observing);
+}
+
+// A retired credential that still passes somewhere is no retired one. Where nobody can show it any more, or no host is
+// bound, there is nothing to try.
+bool judge::refused_everywhere(life& l) {
+    const auto& p = *l.rec->previous;
+    if (!available(l, p.fingerprint))
+        return true;
+    bool all = true;
+    for (auto i : l.grants) {
+        const auto& g = grants_[i];
+        if (g.app == nullptr || g.trouble)
+            continue;
+        for (const auto& s : g.where) {
+            auto tried = world_.refusals.find({s.host, s.path, p.fingerprint});
+            if (tried != world_.refusals.end() && refused(tried->second.last))
+                continue;
+            all = false;
+            if (tried != world_.refusals.end()) {
+                const auto& last = tried->second;
+                bool passes = last.last == verdict::passed;
+                tell(l.resource(), "Verified", status::false_, passes ? reason::still_admitted : reason::unavailable,
+                     "https://" + s.host + s.path +
+                         (passes ? " still lets the retired credential in" : " could not be asked: " + last.detail) +
+                         "; tried again at " + format_instant(last.again),
+                     passes && last.rounds > 3 ? weight::failed : weight::waiting);
+                if (now_ < last.again) {
+                    wake_at(last.again);
+                    continue;
+                }
+            }
+            offer({l.resource(),
+                   "https://" + s.host + s.path,
+                   std::string{reason::retired},
+                   "a retired credential must be refused",
+                   {"prove:" + l.spec->name + "/" + s.host + s.path + "/" + p.fingerprint},
+                   steps::try_retired{l.spec->name, g.app->id, s.host, s.path, p.fingerprint, g.binding->smoke.attempts,
+                                      g.binding->smoke.interval}},
+                  l.observing);
+        }
+    }
+    return all;
+}
+
+// Retired tokens that something else named: deleted once nothing does any more.
+void judge::delete_lingering(life& l) {
+    for (const auto& c : l.rec->lingering) {
+        if (token_by_id(*l.account, c.token_id) == nullptr) {
+            if (!l.account->proved_absent.contains(c.token_id)) {
+                offer({l.resource(),
+                       "service token " + c.token_id,
+                       std::string{reason::retired},
+                       "the list does not show it; only its own GET can prove that it is gone",
+                       {"look:" + c.token_id},
+                       steps::look_token{l.spec->account, c.token_id}});
+                continue;
+            }
+            auto r = settled_record(l);
+            std::erase_if(r.lingering, [&](const auto& other) { return other.token_id == c.token_id; });
+            write_record(l, std::move(r), "record", reason::retired, "a retired token is gone at last");
+            return;
+        }
+        if (auto who = referrers(*l.account, c.token_id); !who.empty()) {
+            tell(l.resource(), "Bound", status::true_, reason::still_referenced,
+                 "retired token " + c.token_id + " is disabled and cannot be deleted while " + join(who, ", ") +
+                     " names it: take it out there",
+                 weight::blocked);
+            continue;
+        }
+        delete_token(l, c.token_id, "retire:" + l.spec->name, reason::retired, "nothing names it any more");
+    }
+}
+
+} // namespace postern::domain
