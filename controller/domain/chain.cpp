@@ -18,6 +18,16 @@ constexpr duration longest_cut_off = std::chrono::hours{30 * 24} - std::chrono::
 // A renewed token expires that much sooner than its lifetime after the intent, at most.
 constexpr duration renewal_slack = std::chrono::minutes{5};
 
+std::string digest(std::string_view text) {
+    std::uint32_t sum = 2166136261U; // FNV-1a
+    for (char c : text)
+        sum = (sum ^ static_cast<unsigned char>(c)) * 16777619U;
+    std::string bytes;
+    for (unsigned shift : {24U, 16U, 8U, 0U})
+        bytes += static_cast<char>(sum >> shift);
+    return hex(bytes);
+}
+
 } // namespace
 
 std::string pending_name(const service_token& t, const std::string& nonce) {
@@ -138,7 +148,7 @@ void judge::adopt(life& l) {
         if (prove(l, c.fingerprint, reason::adopted) != answer::yes)
             return;
         credential kept = c;
-        kept.nonce = new_nonce(l);
+        kept.nonce = nonce_to_keep(l, c);
         hold(l, kept, reason::adopted, "the credential that is in use passes its hosts and is taken over as it is");
         return;
     }
@@ -458,14 +468,13 @@ void judge::carry_pending(life& l) {
 
 // The installation, this process, the token and its epoch: unlike any other nonce of any token, ever.
 std::string judge::new_nonce(const life& l) const {
-    std::uint32_t digest = 2166136261U; // FNV-1a
-    for (char c : l.spec->name)
-        digest = (digest ^ static_cast<unsigned char>(c)) * 16777619U;
-    std::string bytes;
-    for (unsigned shift : {24U, 16U, 8U, 0U})
-        bytes += static_cast<char>(digest >> shift);
     auto epoch = std::to_string((l.rec != nullptr ? l.rec->epoch : 0) + 1);
-    return l.state->installation.substr(0, 8) + world_.salt + hex(bytes) + epoch;
+    return l.state->installation.substr(0, 8) + world_.salt + digest(l.spec->name) + epoch;
+}
+
+// Every process that keeps a credential which exists already keeps it under the same nonce, hence once.
+std::string judge::nonce_to_keep(const life& l, const credential& c) const {
+    return l.state->installation.substr(0, 8) + c.fingerprint + digest(c.nonce);
 }
 
 } // namespace postern::domain

@@ -107,6 +107,7 @@ private:
     void write_record(life& l, record value, std::string stage, std::string_view why, std::string words);
     void hold(life& l, const credential& c, std::string_view why, std::string words);
     std::string new_nonce(const life& l) const;
+    std::string nonce_to_keep(const life& l, const credential& c) const;
     bool available(const life& l, const std::string& fingerprint) const;
     const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;

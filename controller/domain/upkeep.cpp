@@ -50,7 +50,7 @@ void judge::maintain(life& l) {
     if (kept == l.held->end() || kept->second.fingerprint != c.fingerprint) {
         credential again = c;
         if (kept != l.held->end() || again.nonce.empty())
-            again.nonce = new_nonce(l);
+            again.nonce = nonce_to_keep(l, c);
         hold(l, again, reason::rebuilt, "its write-once key is missing");
         return;
     }
