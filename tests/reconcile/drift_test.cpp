@@ -376,6 +376,56 @@ TEST_CASE("drift: a reusable allow policy") {
     }
 }
 
+TEST_CASE("drift: a reusable allow policy that something uses which no service token can pass is left as it is") {
+    drifting s;
+    const auto token = s.token(console()).id;
+    std::string id;
+    s.by_hand([&] {
+        auto& desk = s.m.cloud.access.add_application("desk", "desk.raxx.app");
+        SUBCASE("a desktop") {
+            desk.type = "rdp";
+        }
+        SUBCASE("an application without a host") {
+            desk.type = "saas";
+            desk.settings.erase("destinations");
+            desk.settings.erase("self_hosted_domains");
+            desk.settings.erase("domain");
+        }
+        s.remove_policy(prod);
+        s.remove_policy(staging);
+        id = s.reusable({admits(token)}, {prod, staging}).id;
+        desk.policies.push_back({id, 1});
+    });
+    auto report = s.apply();
+    CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+    CHECK(s.m.cloud.access.config.policies.at(id).decision == "allow");
+    check_condition(report, {std::string{binding_resource}, "Bound", reason::mixed_policy, weight::told, {id}});
+    s.check_all_whole();
+    s.check_quiet(report);
+}
+
+TEST_CASE("drift: an application that no service token can pass is not bound, and is in nobody's way") {
+    drifting s;
+    auto& other = s.m.cloud.access.add_application("console's bookmark", "console.raxx.app");
+    other.type = "bookmark";
+    other.aud.clear();
+    SUBCASE("beside one that is bound by the host of both") {
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(s.m.writes() == 0);
+        s.check_quiet(report);
+    }
+    SUBCASE("named itself") {
+        s.rewrite("applications: [{domain: billing.raxx.app}]", "applications: [{id: " + other.id + "}]");
+        auto report = s.apply();
+        check_condition(report, {"AccessBinding/billing-probe",
+                                 "Bound",
+                                 reason::application_unsuitable,
+                                 weight::blocked,
+                                 {other.id, "of type bookmark"}});
+    }
+}
+
 TEST_CASE("drift: a foreign credential that works while ours is dead is an emergency fix, and is taken over") {
     drifting s;
     const bool at_app = [] {
