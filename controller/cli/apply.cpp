@@ -5,6 +5,8 @@
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 
+#include <algorithm>
+#include <csignal>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -41,7 +43,7 @@ std::optional<int> ask(const options& asked, session& here, const domain::desire
     return code::error;
 }
 
-void print_text(const run::pass_report& report, const live& watched) {
+void print_text(const options& asked, const run::pass_report& report, const live& watched) {
     if (report.interrupted) {
         std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
                      "with:\n"
@@ -49,8 +51,18 @@ void print_text(const run::pass_report& report, const live& watched) {
     }
     if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
         std::cout << '\n' << conditions;
+    const auto is = [&](domain::weight w) {
+        return std::any_of(report.last.conditions.begin(), report.last.conditions.end(),
+                           [&](const auto& c) { return c.heft == w; });
+    };
+    const bool at_rest = !is(domain::weight::failed) && !is(domain::weight::blocked) && !is(domain::weight::waiting);
+    if (is(domain::weight::waiting) && !report.interrupted)
+        std::cout << "\nNothing more can be done within --wait " << format_duration(asked.wait)
+                  << ": apply again later, it goes on from here.\n";
     if (watched.done().empty() && !report.interrupted)
-        std::cout << "\nNothing had to be changed.\n";
+        std::cout << (asked.observe ? "\nNothing was changed: --observe.\n"
+                      : at_rest     ? "\nNothing had to be changed.\n"
+                                    : "\nNothing was changed.\n");
     std::cout << '\n' << apply_summary(count(watched.done()));
 }
 
@@ -69,6 +81,8 @@ int apply(const options& asked) {
         if (auto refused = ask(asked, here, *wanted))
             return *refused;
     }
+    // Whoever reads along may go; what was begun is still finished.
+    std::signal(SIGPIPE, SIG_IGN);
     const bool text = asked.form == output::text;
     live::look look{{}, colours_wanted(), !text};
     if (text && on_terminal(STDOUT_FILENO))
@@ -82,7 +96,7 @@ int apply(const options& asked) {
     if (report.unsettled)
         here.diagnostics().error("apply", {{"what", report.unsettled->message()}});
     if (text)
-        print_text(report, watched);
+        print_text(asked, report, watched);
     else
         std::cout << document(watched.done(), report.last.conditions, *wanted);
     return exit_code(report);

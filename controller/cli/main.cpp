@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -44,7 +45,7 @@ CLI::Option* add_duration(CLI::App& to, const std::string& name, postern::durati
 
 void check_origin(const std::string& text) {
     if (!postern::net::parse_origin(text))
-        throw CLI::ValidationError("--connect-to: " + text + " is not an origin, like http://127.0.0.1:8080");
+        throw CLI::ValidationError("\"" + postern::printable(text) + "\" is not an origin, like http://127.0.0.1:8080");
 }
 
 void add_global(CLI::App& app, cli::options& asked) {
@@ -81,17 +82,24 @@ void add_global(CLI::App& app, cli::options& asked) {
     app.add_option("--allow-env", asked.trust.allow_env,
                    "Further environment variables that documents may read, a '*' at the end for any ending")
         ->type_name("NAME,...")
+        ->allow_extra_args(false)
         ->delimiter(',')
         ->envname("POSTERN_ALLOW_ENV");
     app.add_option("--allow-origin", asked.trust.allow_origin,
                    "Further API origins beside the vendors' own and loopback")
         ->type_name("ORIGIN,...")
+        ->allow_extra_args(false)
         ->delimiter(',')
         ->envname("POSTERN_ALLOW_ORIGIN");
     app.add_option("--secrets-dir", asked.trust.secrets_dir,
                    "The only folder below which documents may read files [none]")
         ->type_name("DIR")
         ->envname("POSTERN_SECRETS_DIR");
+    app.add_option("--source", asked.trust.source,
+                   "What the documents are called in the records: only their own source prunes what left it\n"
+                   "[the git remote \"origin\" and the folder in it; without one, the full path]")
+        ->type_name("NAME")
+        ->envname("POSTERN_SOURCE");
 }
 
 void add_specs(CLI::App& verb, cli::options& asked) {
@@ -176,6 +184,32 @@ void tell_environment() {
         std::cerr << "Set in the environment, and read where a flag is not given:" << names << '\n';
 }
 
+// What CLI11 says of a command that does not exist is only that there should be one.
+bool is_unknown_command(const CLI::App& app, const CLI::ParseError& e) {
+    const auto rest = app.remaining();
+    const auto word = std::find_if(rest.begin(), rest.end(), [](const auto& w) { return !w.starts_with('-'); });
+    if (e.get_name() != "RequiredError" || !app.get_subcommands().empty() || word == rest.end())
+        return false;
+    std::vector<std::string> commands;
+    for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        commands.push_back(command->get_name());
+    std::cerr << "There is no command \"" << postern::printable(*word) << "\"";
+    if (const auto meant = postern::nearest(*word, commands))
+        std::cerr << ", did you mean \"" << *meant << "\"?\n";
+    else
+        std::cerr << "; there are " << postern::join(commands, ", ") << ".\n";
+    std::cerr << "Run with --help for more information.\n";
+    return true;
+}
+
+// A full disk or a closed pipe must not look like success.
+int told(int code) {
+    if (std::cout.flush())
+        return code;
+    std::cerr << "Standard output could not be written: what was to be told there is not complete.\n";
+    return cli::code::error;
+}
+
 int run(int argc, char** argv) {
     cli::options asked;
     CLI::App app{about, "postern"};
@@ -208,14 +242,16 @@ int run(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
+        if (e.get_exit_code() != 0 && is_unknown_command(app, e))
+            return cli::code::error;
         if (app.exit(e) == 0)
-            return cli::code::fine;
+            return told(cli::code::fine);
         tell_environment();
         return cli::code::error;
     }
     if (*validate)
-        return cli::validate(asked);
-    return *plan ? cli::plan(asked) : cli::apply(asked);
+        return told(cli::validate(asked));
+    return told(*plan ? cli::plan(asked) : cli::apply(asked));
 }
 
 } // namespace

@@ -70,8 +70,13 @@ std::string step_line(const step& s, bool colour) {
 std::string notes_line(const std::vector<const step*>& notes, bool colour) {
     auto [sign, paint] = mark_of(domain::kind_of(*notes.front()));
     std::vector<std::string> words;
-    for (const auto* note : notes)
-        words.push_back(domain::word(*note));
+    for (const auto* note : notes) {
+        auto word = domain::word(*note);
+        if (word == "record")
+            word = note->words;
+        if (std::find(words.begin(), words.end(), word) == words.end())
+            words.push_back(std::move(word));
+    }
     const auto& record = std::get<domain::steps::write_record>(notes.front()->what);
     return "  " + painted(padded(sign, 3), paint, colour) + " " + padded("record", word_width) + join(words, ", ") +
            "  " + painted("# notes in " + printable(record.path), faint, colour) + "\n";

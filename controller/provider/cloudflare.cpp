@@ -32,6 +32,7 @@ namespace {
 
 constexpr std::size_t per_page = 100;
 constexpr std::size_t most_pages = 1000;
+constexpr int most_readings = 3;
 
 constexpr auto tokens_read = "Access: Service Tokens Read";
 constexpr auto tokens_write = "Access: Service Tokens Write";
@@ -39,18 +40,38 @@ constexpr auto apps_read = "Access: Apps and Policies Read";
 constexpr auto apps_write = "Access: Apps and Policies Write";
 constexpr auto organization_read = "Access: Organizations, Identity Providers, and Groups Read";
 
-// Takes the items of a page that were not seen before, and says whether the next page is worth asking for.
-bool take_page(const json::value& envelope, std::set<std::string>& seen, json::array& all) {
-    const auto& page = wire::items(envelope, "result");
-    if (page.empty() || seen.contains(wire::text(page.front(), "id")))
+// One reading of a list, from its first page on.
+struct reading {
+    json::array all = json::array(wire::memory());
+    std::set<std::string> seen;
+    std::vector<std::string> page; // ids of the newest one
+    std::optional<std::int64_t> total;
+    // Items came or went meanwhile: one may have slipped from a page that was not read yet to one that was.
+    bool moved = false;
+
+    // Says whether the next page is worth asking for.
+    bool take(const json::value& envelope);
+};
+
+bool reading::take(const json::value& envelope) {
+    const auto* info = wire::find(envelope, "result_info");
+    auto counted = info != nullptr ? wire::number(*info, "total_count") : std::nullopt;
+    moved = total && counted && *total != *counted;
+    if (counted)
+        total = counted;
+    std::vector<std::string> ids;
+    for (const auto& item : wire::items(envelope, "result"))
+        ids.push_back(wire::text(item, "id"));
+    // Empty, or the same again from a server that does not know the page: this was the end.
+    if (moved || ids.empty() || ids == page)
         return false;
-    for (const auto& item : page) {
+    moved = std::any_of(ids.begin(), ids.end(), [&](const auto& id) { return seen.contains(id); });
+    page = std::move(ids);
+    for (const auto& item : wire::items(envelope, "result")) {
         if (seen.insert(wire::text(item, "id")).second)
             all.push_back(item);
     }
-    const auto* info = wire::find(envelope, "result_info");
-    auto total = info != nullptr ? wire::number(*info, "total_count") : std::nullopt;
-    return !total || static_cast<std::int64_t>(all.size()) < *total;
+    return !moved && (!total || static_cast<std::int64_t>(all.size()) < *total);
 }
 
 const json::value& result_of(const json::value& envelope) {
@@ -109,18 +130,24 @@ awaitable<result<json::value>> cloudflare::exchange(call c) {
 }
 
 awaitable<result<json::array>> cloudflare::pages(call first) {
-    json::array all(wire::memory());
-    std::set<std::string> seen;
-    for (std::size_t page = 1; page <= most_pages; ++page) {
-        call c = first;
-        c.target += "?per_page=" + std::to_string(per_page) + "&page=" + std::to_string(page);
-        auto envelope = co_await exchange(std::move(c));
-        if (!envelope)
-            co_return envelope.error();
-        if (!take_page(*envelope, seen, all))
-            co_return std::move(all);
+    for (int readings = 0; readings < most_readings; ++readings) {
+        reading list;
+        bool more = true;
+        for (std::size_t page = 1; more; ++page) {
+            if (page > most_pages)
+                co_return failure(error_kind::unavailable, first.name(), "the list has no end");
+            call c = first;
+            c.target += "?per_page=" + std::to_string(per_page) + "&page=" + std::to_string(page);
+            auto envelope = co_await exchange(std::move(c));
+            if (!envelope)
+                co_return envelope.error();
+            more = list.take(*envelope);
+        }
+        if (!list.moved)
+            co_return std::move(list.all);
     }
-    co_return failure(error_kind::unavailable, first.name(), "the list has no end");
+    co_return failure(error_kind::unavailable, first.name(),
+                      "the list changed each of the " + std::to_string(most_readings) + " times that it was read");
 }
 
 awaitable<result<std::optional<json::value>>> cloudflare::look(call c) {

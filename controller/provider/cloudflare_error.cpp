@@ -72,6 +72,8 @@ duration wait_of(const net::rate_limit& limit) {
 }
 
 std::string hint(error_kind kind, const std::string& permission) {
+    if (kind == error_kind::credential && permission.empty())
+        return "; the API token is wrong, expired or revoked";
     if (kind == error_kind::credential)
         return "; the API token is wrong, expired or revoked, or it lacks the permission \"" + permission +
                "\" on this account";
@@ -100,6 +102,8 @@ error failed(const net::response& r, const result<json::value>& body, net::repea
     e.what = "HTTP " + std::to_string(r.status) + ": ";
     e.what += envelope ? struck(said.words, known) : excerpt(r, known);
     e.what += hint(e.kind, permission);
+    if (e.status == 404 && e.code == "7003")
+        e.what += "; is the account id right?";
     if (auto ray = r.header("cf-ray"); !ray.empty())
         e.what += " (cf-ray " + struck(ray, known) + ")";
     if (e.kind == error_kind::throttled)

@@ -150,7 +150,7 @@ void judge_origin(const net::response& r, int expected, bool stranger, answer& o
         else if (out.is == verdict::public_path)
             out.detail +=
                 " without a credential: the path is public (a bypass policy, an exception for this path, or no "
-                "Access at all)";
+                "Access at all); close it, or choose another smokeTest.path";
         else
             out.detail += " from the origin or the way to it";
         return;
@@ -162,7 +162,8 @@ void judge_origin(const net::response& r, int expected, bool stranger, answer& o
     if (out.is == verdict::origin_error)
         out.detail += " from the origin or the way to it";
     else if (out.is == verdict::unexpected)
-        out.detail += " from the origin: Access let it pass, but " + std::to_string(expected) + " is expected";
+        out.detail += " from the origin: Access let it pass, but " + std::to_string(expected) +
+                      " is expected; is smokeTest.path or expectStatus wrong, or the app?";
 }
 
 answer judge(const net::response& r, int expected, bool stranger) {
@@ -176,7 +177,8 @@ answer judge(const net::response& r, int expected, bool stranger) {
         out.detail += " " + login_words(*seen, stranger);
     } else if (auto rule = firewall_rule(r, page); !rule.empty()) {
         out.is = verdict::firewall;
-        out.detail += ": a firewall or bot rule (" + rule + ") stands before Access and stopped us";
+        out.detail += ": a firewall or bot rule (" + rule +
+                      ") stands before Access and stopped us; let this path or this machine's address pass it";
     } else if (refused_by_access(r, page)) {
         out.is = r.status == 401 ? verdict::unauthorized : verdict::forbidden;
         out.detail += " " + refusal_words(r.status, stranger);

@@ -1,6 +1,5 @@
 #include "spec/folder.hpp"
 
-#include "base/text.hpp"
 #include "spec/yaml.hpp"
 
 #include <algorithm>
@@ -42,8 +41,9 @@ public:
         if (!fs::is_directory(root_, failed))
             return read(path);
         const auto files_before = found_;
+        const bool was_seen = seen_.contains(root_.native());
         enter(path);
-        if (found_ == files_before)
+        if (found_ == files_before && !was_seen)
             report(path, "holds no *.yaml or *.yml file");
     }
 
@@ -121,13 +121,6 @@ folder_contents read_files(const std::vector<std::string>& paths) {
     for (const auto& path : paths)
         over.start(normal(path));
     return out;
-}
-
-std::string source_name(const std::vector<std::string>& paths) {
-    std::set<std::string> names;
-    for (const auto& path : paths)
-        names.insert(normal(path));
-    return join({names.begin(), names.end()}, ",");
 }
 
 } // namespace postern::spec

@@ -23,7 +23,4 @@ struct folder_contents {
 // path below which there is no such file, is a problem.
 folder_contents read_files(const std::vector<std::string>& paths);
 
-// A stable name for what the paths hold, whatever their order and spelling: "specs", "a,b".
-std::string source_name(const std::vector<std::string>& paths);
-
 } // namespace postern::spec

@@ -5,6 +5,7 @@
 #include "spec/conflicts.hpp"
 #include "spec/resolve.hpp"
 #include "spec/schema.hpp"
+#include "spec/source.hpp"
 
 #include <map>
 #include <tuple>
@@ -192,7 +193,8 @@ loaded load_files(const std::vector<spec_file>& files, std::vector<problem> foun
 
 loaded load(const std::vector<std::string>& paths, const load_options& options) {
     auto contents = read_files(paths);
-    return load_files(contents.files, std::move(contents.problems), source_name(paths), options);
+    const auto source = options.source.empty() ? source_name(paths) : options.source;
+    return load_files(contents.files, std::move(contents.problems), source, options);
 }
 
 loaded load(const std::vector<spec_file>& files, const std::string& source, const load_options& options) {

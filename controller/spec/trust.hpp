@@ -14,6 +14,7 @@ struct load_options {
     std::vector<std::string> allow_env;    // further names that `env` may read; a '*' at the end stands for any ending
     std::string secrets_dir;               // the only folder below which `file` may read; empty: nowhere
     std::vector<std::string> allow_origin; // further origins of APIs: "https://vault.example.com:8443"
+    std::string source = {};               // what the documents are called in the records; empty: see source.hpp
 };
 
 enum class vendor { cloudflare, infisical, heroku };

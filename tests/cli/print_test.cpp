@@ -59,6 +59,15 @@ std::vector<condition> some_conditions() {
 
 } // namespace
 
+TEST_CASE("a note that stands for nothing else tells in words what it notes, and once") {
+    steps::write_record note{"v", "/MooseQuest/postern", "probe", {}, true, "record"};
+    auto first = step_of("ServiceToken/probe", "record in /MooseQuest/postern", "record:probe", note);
+    first.words = "what was done so far is noted";
+    CHECK(cli::steps_text({first, first}, false) ==
+          "ServiceToken/probe\n"
+          "  ~   record         what was done so far is noted  # notes in /MooseQuest/postern\n\n");
+}
+
 TEST_CASE("a plan in Terraform's grammar") {
     CHECK(cli::plan_text(some_steps(), some_conditions(), some_documents(), false) ==
           R"(ServiceToken/probe

@@ -149,6 +149,23 @@ TEST_CASE("usage errors are 1 and on stderr; help and version are 0 and on stdou
     CHECK(named.code == 1);
     CHECK(says(named.err, "--request-timeout"));
     CHECK(says(named.err, "POSTERN_REQUEST_TIMEOUT"));
+    CHECK(says(run("validat " + specs).err, "There is no command \"validat\", did you mean \"validate\"?"));
+    CHECK(says(run("frobnicate").err, "there are validate, plan, apply"));
+    CHECK(says(run("--log-level debug").err, "subcommand is required"));
+}
+
+TEST_CASE("flags that take lists do not take the documents with them") {
+    const std::string specs = std::string{POSTERN_SOURCE_DIR} + "/specs";
+    auto r = run("validate --allow-env A --allow-env B,C --allow-origin https://x.example " + specs);
+    CHECK_MESSAGE(r.code == 0, r.err);
+}
+
+TEST_CASE("what cannot be told is no success") {
+    for (const std::string& arguments :
+         {"validate " + std::string{POSTERN_SOURCE_DIR} + "/specs", std::string{"--help"}}) {
+        const auto command = binaries + "/postern " + arguments + " >/dev/full 2>/dev/null";
+        CHECK_MESSAGE(WEXITSTATUS(std::system(command.c_str())) == 1, arguments);
+    }
 }
 
 TEST_CASE("validate: the shipped documents are fine, wrong ones are told with their place") {

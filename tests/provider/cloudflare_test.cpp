@@ -59,6 +59,14 @@ std::vector<std::string> ids(const result<std::vector<domain::live_token>>& list
 
 using names = std::vector<std::string>;
 
+std::string tokens_of(const names& which, int total = 0) {
+    std::string all;
+    for (const auto& id : which)
+        all += (all.empty() ? "" : ",") + token(id);
+    const auto info = total == 0 ? std::string{} : R"(,"result_info":{"total_count":)" + std::to_string(total) + "}";
+    return ok("[" + all + "]", info);
+}
+
 } // namespace
 
 TEST_CASE("the list of tokens is read to its end") {
@@ -81,12 +89,15 @@ TEST_CASE("the list of tokens is read to its end") {
         b.wire.expect(method::get, page(2)).answers(200, ok("[" + token("a") + "]"));
         CHECK(ids(run(b.io, b.api.list_tokens())) == names{"a"});
     }
-    SUBCASE("and an item that a shift shows twice counts once") {
-        b.wire.expect(method::get, page(1))
-            .answers(200, ok("[" + token("a") + "," + token("b") + "]", R"(,"result_info":{"total_count":3})"));
-        b.wire.expect(method::get, page(2))
-            .answers(200, ok("[" + token("c") + "," + token("b") + "]", R"(,"result_info":{"total_count":3})"));
+    SUBCASE("and not beyond, where the last page comes again") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"c"}));
+        b.wire.expect(method::get, page(3)).answers(200, tokens_of({"c"}));
         CHECK(ids(run(b.io, b.api.list_tokens())) == names{"a", "b", "c"});
+    }
+    SUBCASE("once, where a page has an item twice") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "a", "b"}, 2));
+        CHECK(ids(run(b.io, b.api.list_tokens())) == names{"a", "b"});
     }
     SUBCASE("an error in the middle is an error of the whole") {
         b.wire.expect(method::get, page(1))
@@ -96,6 +107,49 @@ TEST_CASE("the list of tokens is read to its end") {
         REQUIRE_FALSE(list);
         CHECK(list.error().kind == error_kind::unavailable);
         CHECK(list.error().what.find("Bad gateway") != std::string::npos);
+    }
+}
+
+TEST_CASE("a list that changes while it is read is read again, and never told in part") {
+    bench b;
+    SUBCASE("one more: the pages overlap") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"b", "c"}));
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"x", "a"}));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"b", "c"}));
+        b.wire.expect(method::get, page(3)).answers(200, tokens_of({}));
+        CHECK(ids(run(b.io, b.api.list_tokens())) == names{"x", "a", "b", "c"});
+    }
+    SUBCASE("one more, and no page brings anything new") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"b"}));
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"x", "a"}, 3));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"b"}, 3));
+        CHECK(ids(run(b.io, b.api.list_tokens())) == names{"x", "a", "b"});
+    }
+    SUBCASE("one less: the count changes, and one slipped to a page that was read already") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}, 5));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"d", "e"}, 4));
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"b", "c"}, 4));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"d", "e"}, 4));
+        CHECK(ids(run(b.io, b.api.list_tokens())) == names{"b", "c", "d", "e"});
+    }
+    SUBCASE("one came and one went: the count stays, the pages overlap") {
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}, 3));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"c", "b"}, 3));
+        b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "c"}, 3));
+        b.wire.expect(method::get, page(2)).answers(200, tokens_of({"b"}, 3));
+        CHECK(ids(run(b.io, b.api.list_tokens())) == names{"a", "c", "b"});
+    }
+    SUBCASE("without an end: it cannot be read now") {
+        for (int n = 0; n < 3; ++n) {
+            b.wire.expect(method::get, page(1)).answers(200, tokens_of({"a", "b"}, 5 + n));
+            b.wire.expect(method::get, page(2)).answers(200, tokens_of({"c", "d"}, 6 + n));
+        }
+        auto list = run(b.io, b.api.list_tokens());
+        REQUIRE_FALSE(list);
+        CHECK(list.error().kind == error_kind::unavailable);
+        CHECK(list.error().what.find("changed") != std::string::npos);
     }
 }
 

@@ -1,4 +1,5 @@
 #include "documents.hpp"
+#include "spec/source.hpp"
 
 #include <doctest/doctest.h>
 
@@ -115,10 +116,43 @@ TEST_CASE("a folder without a document, or a file that is too large, is an error
     CHECK(spec::load(std::vector<std::string>{}, {}).problems.size() == 1);
 }
 
-TEST_CASE("the source has one name, however it is spelt") {
-    CHECK(spec::source_name({"./specs/"}) == "specs");
-    CHECK(spec::source_name({"b/../c//d", "a"}) == "a,c/d");
-    CHECK(spec::source_name({"a", "c/d", "a/"}) == "a,c/d");
+TEST_CASE("a folder that is named twice is read once") {
+    const scratch here;
+    here.write("s/a.yaml", "x: 1\n");
+    CHECK(here.seen({"s", "s"}) == names{"s/a.yaml"});
+}
+
+TEST_CASE("the source has one name, however it is spelt, and no other source has it") {
+    const scratch here;
+    here.write("s/a.yaml", "x: 1\n");
+    here.write("t/s/a.yaml", "x: 1\n");
+    const auto top = (here / "").parent_path().string();
+    CHECK(spec::source_name({top + "/./s/"}) == top + "/s");
+    CHECK(spec::source_name({top + "/t/../s", top + "/s/"}) == top + "/s");
+    CHECK(spec::source_name({top + "/t/s", top + "/s"}) == top + "/s," + top + "/t/s");
     CHECK(spec::source_name({"/"}) == "/");
-    CHECK(spec::source_name({"."}) == ".");
+    CHECK(spec::source_name({"s"}) == (fs::current_path() / "s").string());
+    spec::load_options named;
+    named.source = "raxx";
+    CHECK(spec::load({top + "/s"}, named).desired.source == "raxx");
+}
+
+TEST_CASE("a working tree's source is called after its origin, wherever it lies") {
+    const scratch here;
+    here.write("one/specs/a.yaml", "x: 1\n");
+    here.write("one/.git/config", "[core]\n\turl = no\n[remote \"origin\"]\n\turl = git@github.com:raxx/infra.git\n");
+    here.write("two/specs/a.yaml", "x: 1\n");
+    here.write("two/.git", "gitdir: ../one/.git/worktrees/two\n");
+    here.write("one/.git/worktrees/two/commondir", "../..\n");
+    for (auto tree : {"one", "two"}) {
+        const auto top = here / tree;
+        CHECK(spec::source_name({(top / "specs").string()}) == "github.com/raxx/infra//specs");
+        CHECK(spec::source_name({top.string()}) == "github.com/raxx/infra//.");
+    }
+    here.write("three/.git/config", "[core]\n");
+    here.write("three/specs/a.yaml", "x: 1\n");
+    CHECK(spec::source_name({(here / "three/specs").string()}) == (here / "three/specs").string());
+    CHECK(spec::repository_name("https://user:token@github.com/raxx/infra.git/") == "github.com/raxx/infra");
+    CHECK(spec::repository_name("ssh://git@github.com:22/raxx/infra") == "github.com:22/raxx/infra");
+    CHECK(spec::repository_name("/srv/git/infra.git") == "/srv/git/infra");
 }
