@@ -77,14 +77,22 @@ void judge::advance(life& l) {
             return;
         if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
             bool fixing = l.rec->pending->reason == reason::emergency_fix;
-            auto from = fixing ? emergency_fix(l) : std::nullopt;
-            if (!fixing || from || l.pending)
-                issue(l, l.rec->pending->reason, "what was begun is finished", from.value_or(""));
+            auto fix = fixing && !l.pending ? emergency_fix(l) : rescue{};
+            bool over = fixing && (l.pending ? !is_consumed(l, l.pending->fingerprint) : fix.over);
+            if (is_stale(l) || over) {
+                auto r = settled_record(l);
+                r.pending.reset();
+                write_record(l, std::move(r), "record", reason::recorded, "what was intended is not needed any more");
+                return;
+            }
+            if (!fixing || fix.fingerprint || l.pending)
+                issue(l, l.rec->pending->reason, "what was begun is finished", fix.fingerprint.value_or(""));
             return;
         }
-        if (auto fix = emergency_fix(l)) {
+        if (auto fix = emergency_fix(l); fix.fingerprint) {
             issue(l, reason::emergency_fix,
-                  "another credential passes the hosts where ours does not: somebody's emergency fix", *fix);
+                  "another credential passes the hosts where ours does not: somebody's emergency fix",
+                  *fix.fingerprint);
             return;
         }
         bool foreign = l.shown != nullptr && l.shown->fingerprint != l.current->fingerprint;
@@ -129,6 +137,22 @@ void judge::make_single(life& l) {
     write_record(l, *l.rec, "record", reason::duplicate_key, "two processes wrote it at the same instant");
 }
 
+// An intent from before the credential in force was made: a late write of a process that is gone.
+bool judge::is_stale(const life& l) const {
+    const auto* token = token_by_id(*l.account, l.current->token_id);
+    auto made = l.rec->current->made;
+    if (!made && token != nullptr)
+        made = token->created_at;
+    return !l.pending && made && *made > l.rec->pending->started;
+}
+
+// The same credential under a document of another name, from the same source: the record of the old name is what is
+// left of it.
+bool judge::was_renamed(const life& l, const std::string& old_name, const record& r) const {
+    return !life_of_.contains(old_name) && r.source == wanted_.source && r.path == l.spec->path &&
+           r.key == l.spec->key && r.account == l.spec->account;
+}
+
 // A credential that the world holds and the record does not name: promoted before a crash, or found and adopted.
 void judge::adopt(life& l) {
     const auto& c = *l.current;
@@ -136,12 +160,31 @@ void judge::adopt(life& l) {
         if (!vault || !vault->state)
             continue;
         for (const auto& [other, r] : vault->state->records) {
-            if (other != l.spec->name && r.current && r.current->token_id == c.token_id) {
-                tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
-                     "token " + c.token_id + " is already kept for ServiceToken " + printable(other), weight::blocked);
-                return;
-            }
+            if (other == l.spec->name || !r.current || r.current->token_id != c.token_id || was_renamed(l, other, r))
+                continue;
+            tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
+                 "token " + c.token_id + " is already kept for ServiceToken " + printable(other), weight::blocked);
+            return;
         }
+    }
+    for (const auto& other : lives_) {
+        if (&other == &l)
+            break;
+        if (other.current && other.current->token_id == c.token_id) {
+            tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
+                 "token " + c.token_id + " is taken over by ServiceToken " + other.spec->name +
+                     ", which comes before: one token has one document",
+                 weight::blocked);
+            return;
+        }
+    }
+    if (const auto* token = token_by_id(*l.account, c.token_id); token != nullptr && !token->enabled) {
+        tell(l.resource(), "Provisioned", status::false_, reason::disabled,
+             "token " + c.token_id +
+                 ", which the consumers hold, is disabled at Cloudflare: enable it there to have "
+                 "it taken over",
+             weight::blocked);
+        return;
     }
     bool was_ours = !c.nonce.empty();
     if (!was_ours) {
@@ -163,6 +206,28 @@ void judge::adopt(life& l) {
 bool judge::authorized(const life& l) const {
     return authorizes(l.spec->authorization, l.spec->key) &&
            (l.rec == nullptr || !l.rec->authorizations.contains(l.spec->authorization));
+}
+
+// What Postern wrote once is its own, and so is what it keeps. Anything else in the key is somebody's: only a
+// credential that no host lets in any more may be replaced.
+bool judge::may_overwrite(life& l, std::string_view why) {
+    if (l.shown == nullptr || (l.rec != nullptr && l.rec->promoted == l.spec->path + "/" + l.spec->key))
+        return true;
+    bool ours = std::any_of(l.held->begin(), l.held->end(),
+                            [&](const auto& h) { return h.second.fingerprint == l.shown->fingerprint; });
+    if (ours || (l.current && l.current->fingerprint == l.shown->fingerprint))
+        return true;
+    auto taken = [&](std::string_view what) {
+        tell(l.resource(), "Provisioned", status::false_, reason::key_taken,
+             l.spec->key + " in " + l.spec->path + " holds " + std::string{what} + ": it is not overwritten",
+             weight::blocked);
+        return false;
+    };
+    if (l.shown->client_id.empty())
+        return taken("something that is no credential");
+    if (l.grants.empty() || prove(l, l.shown->fingerprint, why) == answer::yes)
+        return taken("a working credential that Postern did not put there");
+    return is_dead(l, l.shown->fingerprint);
 }
 
 bool judge::may_issue(life& l, std::string_view why) {
@@ -196,33 +261,19 @@ bool judge::may_issue(life& l, std::string_view why) {
     if (l.grants.empty())
         return block(reason::no_binding, "no AccessBinding names this token: nothing could be proved with it");
     for (auto i : l.grants) {
+        if (grants_[i].observing && !l.observing)
+            return block(reason::observed_drift,
+                         "AccessBinding " + grants_[i].binding->name +
+                             " also names a token in mode Observe, so its policies are not written: give that one a "
+                             "binding of its own");
         if (grants_[i].stuck)
             return block(reason::unproven,
                          "AccessBinding " + grants_[i].binding->name +
                              " is blocked: nothing is minted that could not be proved",
                          weight::told);
     }
-    if (l.shown != nullptr && (l.rec == nullptr || !l.rec->current)) {
-        // A key that Postern never wrote. A credential of a token that no longer exists may be replaced; nothing
-        // else.
-        if (l.shown->client_id.empty())
-            return block(reason::key_taken, l.spec->key + " in " + l.spec->path +
-                                                " holds something that is no credential: it is not overwritten");
-        switch (prove(l, l.shown->fingerprint, reason::key_taken)) {
-        case answer::yes:
-            return block(reason::key_taken, l.spec->key + " in " + l.spec->path +
-                                                " holds a working credential of a token that this account does not "
-                                                "list: it is not overwritten");
-        case answer::not_yet:
-            if (!is_dead(l, l.shown->fingerprint))
-                return false;
-            break;
-        case answer::no:
-            if (!is_dead(l, l.shown->fingerprint))
-                return false;
-            break;
-        }
-    }
+    if (!may_overwrite(l, reason::key_taken))
+        return false;
     if (!apps_readable(l))
         return false;
     if (l.account->skew > greatest_skew || l.account->skew < -greatest_skew)
@@ -254,14 +305,13 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
     const auto intend = [&](const std::string& nonce) {
         auto r = base_record(l);
         bool successor = l.rec != nullptr && l.rec->current && !l.gone;
-        bool spent = again && l.held->contains(l.rec->pending->nonce); // what it made was thrown away
         r.epoch += 1;
         r.holder = world_.holder;
         intent i;
         i.nonce = nonce;
         i.reason = again ? l.rec->pending->reason : std::string{why};
         i.holder = world_.holder;
-        i.started = again && !spent ? l.rec->pending->started : now_;
+        i.started = again && l.rec->pending->nonce == nonce ? l.rec->pending->started : now_;
         i.deadline = now_ + how_.request_timeout;
         i.how = again ? strategy::replace : how; // whatever was sent before, a second token does no harm
         r.pending = i;
@@ -345,6 +395,19 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         return;
     }
     // The request was sent, by us or by somebody who is late, and nobody holds its secret.
+    if (l.held->contains(intended.nonce) && !l.pending) {
+        const auto& kept = l.held->at(intended.nonce);
+        if (kept.hidden || kept.duplicated || kept.client_id.empty()) {
+            tell(l.resource(), "Provisioned", status::false_, reason::value_hidden,
+                 "its write-once key " + l.spec->name + "." + intended.nonce +
+                     " is there and cannot be read: give Postern's identity the right to read values, or delete it",
+                 weight::blocked);
+            return;
+        }
+        // Its token is gone.
+        forget_key(l, intended.nonce, kept.fingerprint, reason::orphaned, "its token is gone");
+        return;
+    }
     for (const auto* token : tokens_by_name(*l.account, pending_name(*l.spec, intended.nonce))) {
         offer({l.resource(),
                "service token " + token->id + " \"" + printable(token->name) + "\"",
@@ -388,9 +451,9 @@ void judge::discard_pending(life& l) {
     const auto& c = *l.pending;
     for (auto i : l.grants) {
         const auto& g = grants_[i];
-        if (g.app == nullptr)
+        if (g.app == nullptr || g.own == nullptr)
             continue;
-        for (const auto& p : g.app->policies) {
+        for (const auto& p : {*g.own}) {
             bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
                 return r.is == rule::kind::service_token && r.id == c.token_id;
             });
@@ -451,7 +514,7 @@ void judge::carry_pending(life& l) {
         may_issue(l, why);
         return;
     }
-    if (!apps_readable(l))
+    if (!may_overwrite(l, why) || !apps_readable(l))
         return;
     auto notes = base_record(l);
     if (!look_before_promote(l, notes, c.fingerprint))

@@ -175,7 +175,7 @@ judge::answer judge::deliver(life& l) {
             bool ours = std::any_of(l.held->begin(), l.held->end(),
                                     [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
                         (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
-            bool delivered_once = noted != nullptr && !noted->delivered.empty();
+            bool delivered_once = noted != nullptr && !noted->delivered.empty() && noted->vars == vars_of(*b);
             if (!holds && !value->absent && !ours && !delivered_once && !b->adopt) {
                 tell(resource, "Delivered", status::false_, reason::config_var_taken,
                      join(vars_of(*b), ", ") + " on app " + app +

@@ -65,7 +65,8 @@ void fail(observed& world, const step& taken, const error& why, instant now) {
         world.stale = true;
     }
     // A request that was never acted on may still be sent by this process.
-    if (why.kind == error_kind::ambiguous || why.kind == error_kind::timeout || why.kind == error_kind::cancelled)
+    if (why.kind != error_kind::unavailable && why.kind != error_kind::throttled && why.kind != error_kind::refused &&
+        why.kind != error_kind::credential)
         return;
     if (const auto* m = std::get_if<steps::mint>(&taken.what))
         world.unsent.insert(m->nonce);
@@ -175,6 +176,7 @@ struct applier {
 
     void operator()(const steps::look_token& s) const {
         auto& view = account(world, s.account);
+        view.empty_list = view.empty_list || (came.token && view.tokens.empty());
         if (came.token)
             view.tokens.push_back(*came.token);
         else

@@ -1,4 +1,5 @@
 #include "base/text.hpp"
+#include "domain/access.hpp"
 #include "domain/judge.hpp"
 
 #include <algorithm>
@@ -120,6 +121,57 @@ std::set<std::string> judge::retired_ids(const access_binding& b) const {
             ids.insert(l.rec->previous->token_id);
     }
     return ids;
+}
+
+// Whether the token's own GET said 404. Cloudflare refuses a policy that names a token which does not exist.
+bool judge::is_gone(const grant& g, const std::string& id) {
+    const auto& account = *world_.accounts.at(g.binding->account);
+    if (token_by_id(account, id) != nullptr)
+        return false;
+    if (auto asked = account.proved_absent.find(id); asked != account.proved_absent.end())
+        return asked->second;
+    offer({"AccessBinding/" + g.binding->name,
+           "service token " + id,
+           std::string{reason::member_orphaned},
+           "its policy names it and the list does not show it; only its own GET can prove that it is gone",
+           {"look:" + id},
+           steps::look_token{g.binding->account, id}});
+    return false;
+}
+
+// Whether a token that we put into the policy may be taken out again: nobody who may need it there is unread in this
+// pass, no record of a bound token and no document that left git names it (those have their own way out), no other
+// binding wants it in this policy, and either the documents took the binding from it or nobody holds its credential.
+bool judge::is_orphan(const grant& g, const std::string& id) {
+    const auto& account = *world_.accounts.at(g.binding->account);
+    for (const auto& name : g.binding->tokens) {
+        auto at = life_of_.find(name);
+        if (at == life_of_.end() || lives_[at->second].unready || lives_[at->second].waiting)
+            return false;
+    }
+    for (const auto& other : grants_) {
+        if (other.app != g.app || &other == &g)
+            continue;
+        auto ids = wanted_ids(*other.binding);
+        if (find_own(other, ids) == g.own && std::binary_search(ids.begin(), ids.end(), id))
+            return false;
+    }
+    auto names = [&](const record& r) {
+        auto is_it = [&](const auto& c) { return c && c->token_id == id; };
+        return is_it(r.current) || is_it(r.previous);
+    };
+    for (const auto& [vault, view] : world_.vaults) {
+        if (!view || !view->state)
+            continue;
+        for (const auto& [token, r] : view->state->records) {
+            if (!names(r))
+                continue;
+            const auto& bound = g.binding->tokens;
+            bool unbound = life_of_.contains(token) && std::find(bound.begin(), bound.end(), token) == bound.end();
+            return unbound;
+        }
+    }
+    return !is_relied_on(account, id);
 }
 
 int judge::used_by(const std::string& account, const std::string& policy) const {
@@ -301,13 +353,20 @@ void judge::judge_grant(grant& g) {
         bool is_wanted = r.is == rule::kind::service_token && std::binary_search(wanted.begin(), wanted.end(), r.id);
         if (is_wanted)
             continue;
-        if (r.is == rule::kind::service_token && retired.contains(r.id)) {
+        if (r.is == rule::kind::service_token && put.contains(r.id) && is_gone(g, r.id)) {
+            retires = true;
+            edit.remove.push_back(r.id);
+        } else if (r.is == rule::kind::service_token && retired.contains(r.id)) {
             retires = true;
             edit.remove.push_back(r.id);
         } else if (r.is == rule::kind::service_token && put.contains(r.id)) {
+            if (!is_orphan(g, r.id))
+                continue;
             orphans = true;
-            if (how_.prune)
+            if (how_.prune) {
                 edit.remove.push_back(r.id);
+                overwriting_.insert(resource);
+            }
         } else {
             foreign.push_back(r.is == rule::kind::service_token ? "token " + r.id : printable(r.raw));
         }
@@ -319,7 +378,7 @@ void judge::judge_grant(grant& g) {
             locks.push_back("policy:" + own.id);
         offer({resource, shown(own, *g.app), std::string{why},
                why == reason::member_missing    ? "a token of the binding is not in its policy"
-               : why == reason::retired         ? "the overlap of a credential is over"
+               : why == reason::retired         ? "a token is gone, or the overlap of its credential is over"
                : why == reason::member_orphaned ? "a token that we put there is not bound any more"
                                                 : "a token stands in it twice",
                std::move(locks), std::move(edit)},
@@ -336,6 +395,16 @@ void judge::judge_grant(grant& g) {
                steps::delete_policy{g.binding->account, g.app->id, p.id, p.version}},
               g.observing);
         return;
+    }
+    const auto& account = *world_.accounts.at(g.binding->account);
+    for (const auto& id : wanted) {
+        if (satisfied(own, account.groups, {id, {}}))
+            continue;
+        g.narrowed = true;
+        tell(resource, "Bound", status::unknown, reason::policy_changed,
+             shown(own, *g.app) + " has a require or exclude rule that may keep token " + id +
+                 " out; it is left as it is",
+             weight::told);
     }
     if (!foreign.empty())
         tell(resource, "Bound", status::true_, reason::foreign_members,

@@ -46,6 +46,21 @@ std::string_view type_for(const step& s) {
     return s.resource.starts_with("ServiceToken/") ? "Provisioned" : "Ready";
 }
 
+// One condition per resource and type: the one that asks for most, with all that is said for its reason.
+void merge(std::vector<condition>& sorted) {
+    std::vector<condition> out;
+    std::string last;
+    for (auto& c : sorted) {
+        bool same = !out.empty() && out.back().resource == c.resource && out.back().type == c.type;
+        if (!same)
+            out.push_back(c);
+        else if (out.back().reason == c.reason && last != c.message)
+            out.back().message += "; " + c.message;
+        last = c.message;
+    }
+    sorted = std::move(out);
+}
+
 template<class View>
 void tell_connection(judgement& out, const std::string& resource, const reading<View>* seen) {
     if (seen == nullptr || (!*seen && !seen->failure))
@@ -100,7 +115,58 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
     }
 }
 
+void judge::find_relied_on() {
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault)
+            continue;
+        for (const auto& [path, folder] : vault->folders) {
+            if (!folder)
+                continue;
+            for (const auto& [key, value] : folder->values)
+                relied_on_.insert(value.client_id);
+        }
+    }
+    for (const auto& [name, account] : world_.heroku) {
+        if (!account)
+            continue;
+        for (const auto& [app, view] : account->apps) {
+            if (!view)
+                continue;
+            for (const auto& [binding, value] : view->values)
+                relied_on_.insert(value.client_id);
+        }
+    }
+    relied_on_.erase(std::string{});
+}
+
+bool judge::is_relied_on(const account_view& account, const std::string& token_id) const {
+    const auto* token = token_by_id(account, token_id);
+    return token == nullptr || relied_on_.contains(token->client_id);
+}
+
+// Whatever led to it: no token of which a vault key or an app holds the credential is disabled or deleted.
+bool judge::would_cut_off(const step& s) {
+    std::string account;
+    std::string id;
+    if (const auto* deleted = std::get_if<steps::delete_token>(&s.what)) {
+        account = deleted->account;
+        id = deleted->token_id;
+    } else if (const auto* update = std::get_if<steps::update_token>(&s.what);
+               update != nullptr && update->enabled == false) {
+        account = update->account;
+        id = update->token_id;
+    } else {
+        return false;
+    }
+    if (!is_relied_on(*world_.accounts.at(account), id))
+        return false;
+    tell(s.resource, "Ready", status::unknown, reason::still_held,
+         s.target + " is not touched: a vault key or an app still holds its credential", weight::blocked);
+    return true;
+}
+
 judgement judge::run() {
+    find_relied_on();
     connections();
     find_grants();
     for (const auto& token : wanted_.tokens)
@@ -140,10 +206,7 @@ judgement judge::run() {
         return std::tie(a.resource, a.type, b.heft, a.reason, a.message) <
                std::tie(b.resource, b.type, a.heft, b.reason, b.message);
     });
-    // One condition per resource and type: the one that asks for most.
-    all.erase(std::unique(all.begin(), all.end(),
-                          [](const auto& a, const auto& b) { return a.resource == b.resource && a.type == b.type; }),
-              all.end());
+    merge(all);
     return std::move(out_);
 }
 
@@ -184,7 +247,7 @@ bool judge::awaits_approval(const step& s) {
 }
 
 void judge::offer(step s, bool observing) {
-    if (awaits_approval(s))
+    if (awaits_approval(s) || would_cut_off(s))
         return;
     if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
         if (is_final(t->why.kind) || t->count >= how_.max_failures) {
@@ -212,7 +275,7 @@ void judge::offer(step s, bool observing) {
 }
 
 void judge::guard_mass_changes() {
-    auto total = lives_.size();
+    auto total = std::max(lives_.size(), wanted_.bindings.size());
     for (const auto& [name, vault] : world_.vaults) {
         if (vault && vault->state)
             total = std::max(total, vault->state->records.size());

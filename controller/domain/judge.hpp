@@ -28,7 +28,8 @@ struct grant {
     std::vector<site> where;               // where a credential is proved
     const live_policy* own = nullptr;      // the binding's policy, if there is one that can do the work
     bool observing = false;
-    bool stuck = false; // its policy needs a person
+    bool narrowed = false; // its policy has rules that may keep a bound token out
+    bool stuck = false;    // its policy needs a person
 };
 
 // One service token: its document, what the vault and Cloudflare say of it, and which credentials it has.
@@ -74,20 +75,30 @@ private:
 
     // ---- shared (judge.cpp)
     void connections();
+    void find_relied_on();
     // Takes the step into the judgement unless something it needs is busy, it has failed too often, or it must wait.
     void offer(step s, bool observing = false);
     bool awaits_approval(const step& s);
     void tell(std::string resource, std::string_view type, status is, std::string_view why, std::string message,
               weight heft);
     void wake_at(instant at);
+    // Whether a vault key or an app holds a credential of this token; of one that no list shows nobody knows.
+    bool is_relied_on(const account_view& account, const std::string& token_id) const;
+    // Whether taking this step would end a credential that somebody relies on.
+    bool would_cut_off(const step& s);
     void guard_mass_changes();
 
     // ---- life.cpp, chain.cpp, upkeep.cpp, proving.cpp, recording.cpp
     life find(const service_token& spec);
+    void doubt_empty_list(life& l);
+    bool wanted_token(const std::string& name) const;
+    bool prove_absence(const life& l, const std::string& token_id, std::string_view why);
+    bool is_hopeless(const life& l) const;
     void find_current(life& l);
     void find_pending(life& l);
     void advance(life& l);
     void adopt(life& l);
+    bool was_renamed(const life& l, const std::string& old_name, const record& r) const;
     void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {},
                strategy how = strategy::replace);
     bool renew_first(life& l, const intent& intended);
@@ -99,9 +110,15 @@ private:
     // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.
     answer prove(life& l, const std::string& fingerprint, std::string_view why, bool only_owed = false);
     bool may_issue(life& l, std::string_view why);
+    bool may_overwrite(life& l, std::string_view why);
     bool authorized(const life& l) const;
     bool is_dead(const life& l, const std::string& fingerprint) const;
-    std::optional<std::string> emergency_fix(life& l);
+    struct rescue {
+        std::optional<std::string> fingerprint; // of a value that a consumer holds and that passes while ours does not
+        bool over = false;                      // there is none, or ours passes
+    };
+    rescue emergency_fix(life& l);
+    bool is_stale(const life& l) const;
     record base_record(const life& l) const;
     record settled_record(const life& l) const;
     void write_record(life& l, record value, std::string stage, std::string_view why, std::string words);
@@ -109,6 +126,7 @@ private:
     std::string new_nonce(const life& l) const;
     std::string nonce_to_keep(const life& l, const credential& c) const;
     bool available(const life& l, const std::string& fingerprint) const;
+    bool is_consumed(const life& l, const std::string& fingerprint) const;
     const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;
     const live_token* token_by_client(const account_view& a, const std::string& client_id) const;
@@ -153,6 +171,8 @@ private:
     bool correct_allow(grant& g, const std::vector<std::string>& wanted);
     const live_policy* find_own(const grant& g, const std::vector<std::string>& wanted);
     bool bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const;
+    bool is_gone(const grant& g, const std::string& id);
+    bool is_orphan(const grant& g, const std::string& id);
     int used_by(const std::string& account, const std::string& policy) const;
     std::set<std::string> put_by_us(const grant& g) const;
 
@@ -171,6 +191,7 @@ private:
     bool is_bound(const policy_note& note) const;
     std::vector<std::string> left_members(const policy_note& note, const live_policy& p) const;
     void left_git();
+    void forget_left(const std::string& vault, const state_view& state, const std::string& token, std::string words);
     void leave(const std::string& vault, const state_view& state, const std::string& token, const record& r);
 
     const desired& wanted_;
@@ -197,6 +218,7 @@ private:
     std::set<std::pair<std::string, std::string>> bound_; // (binding, application id)
     std::set<std::string> unresolved_;                    // bindings of which an application could not be resolved
 
+    std::set<std::string> relied_on_; // client ids that the vault's consumers' keys and the apps hold
     judgement out_;
     std::set<std::string> claimed_;                         // locks of what was offered in this call
     std::map<std::string, std::vector<std::string>> drift_; // observed resources → what would be done

@@ -9,6 +9,13 @@ namespace postern::domain {
 
 namespace {
 
+// Whether the policy includes these tokens alone, however often.
+bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids) {
+    return std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+        return r.is == rule::kind::service_token && std::find(ids.begin(), ids.end(), r.id) != ids.end();
+    });
+}
+
 bool is_ours_id(const std::vector<const credential*>& credentials, const std::string& id) {
     return std::any_of(credentials.begin(), credentials.end(), [&](const auto* c) { return c->token_id == id; });
 }
@@ -67,8 +74,18 @@ void judge::left_bindings(life& l) {
                                                  {},
                                                  members,
                                                  used_by(l.spec->account, p.id)};
-                if (members.size() == p.include.size() && !p.reusable)
+                if (names_nobody_else(p, members)) {
+                    if (p.reusable) {
+                        tell(l.resource(), "Bound", status::true_, reason::still_held,
+                             "reusable " + target +
+                                 " admits nobody but tokens whose binding left git: detach and "
+                                 "delete it",
+                             weight::blocked);
+                        continue;
+                    }
                     what = steps::delete_policy{l.spec->account, app.id, p.id, p.version};
+                }
+                overwriting_.insert(l.resource());
                 offer({l.resource(), std::move(target), std::string{reason::member_orphaned}, "its binding left git",
                        std::move(locks), std::move(what)},
                       l.observing);
@@ -104,6 +121,15 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     auto block = [&](std::string_view why, std::string message, weight heft = weight::blocked) {
         tell(resource, "Ready", status::unknown, why, std::move(message), heft);
     };
+    for (const auto& l : lives_) {
+        bool taken_over = r.current && l.rec != nullptr && l.rec->current &&
+                          l.rec->confirmed == l.rec->current->fingerprint &&
+                          l.rec->current->token_id == r.current->token_id;
+        if (!taken_over)
+            continue;
+        const auto words = "its token is kept for ServiceToken " + l.spec->name + " now";
+        return how_.prune ? forget_left(vault, state, token, words) : block(reason::left_git, words, weight::told);
+    }
     if (r.deletion == deletion_policy::retain)
         return block(
             reason::left_git,
@@ -121,11 +147,28 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     auto folder = view.folders.find(r.path);
     if (account == world_.accounts.end() || !account->second || folder == view.folders.end() || !folder->second)
         return block(reason::unreadable, "its account or its folder could not be read", weight::failed);
-    std::vector<const credential*> credentials;
+    if (r.pending && now_ < r.pending->deadline && r.pending->holder != world_.holder) {
+        wake_at(r.pending->deadline);
+        return block(reason::foreign_intent,
+                     "another process is minting a credential for it; looked at again at " +
+                         format_instant(r.pending->deadline),
+                     weight::waiting);
+    }
+    // All that was ever made for it and is still there.
+    std::vector<credential> all{r.lingering};
     for (const auto* c : {&r.current, &r.previous}) {
         if (*c)
-            credentials.push_back(&**c);
+            all.push_back(**c);
     }
+    if (auto held = state.held.find(token); held != state.held.end()) {
+        for (const auto& [nonce, value] : held->second) {
+            if (const auto* live = token_by_client(*account->second, value.client_id))
+                all.push_back({nonce, live->id, value.client_id, value.fingerprint});
+        }
+    }
+    std::vector<const credential*> credentials;
+    for (const auto& c : all)
+        credentials.push_back(&c);
     for (const auto& l : lives_) {
         for (const auto* c : credentials) {
             if (l.current && l.current->token_id == c->token_id)
@@ -155,6 +198,11 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
             return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
         }
         for (const auto& [name, value] : app->second->values) {
+            bool same_token = !is_ours(value.fingerprint) &&
+                              std::any_of(credentials.begin(), credentials.end(),
+                                          [&](const auto* c) { return c->client_id == value.client_id; });
+            if (same_token && name == "left/" + token)
+                return block(reason::still_held, "app " + d.app + " holds another secret of its token");
             if (!is_ours(value.fingerprint))
                 continue;
             if (name != "left/" + token)
@@ -178,6 +226,11 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
         return go(r.key + " in " + r.path, "the credential goes", {"key:" + vault + r.path + "/" + r.key},
                   steps::delete_key{vault, r.path, r.key, at->second.fingerprint});
 
+    for (const auto& c : all) {
+        if (relied_on_.contains(c.client_id))
+            return block(reason::still_held, "a vault key or an app of another document holds its credential");
+    }
+
     // 2. What admits the token.
     for (const auto& note : r.policies) {
         for (const auto& app : account->second->applications) {
@@ -194,10 +247,10 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
                 if (members.empty())
                     continue;
                 std::vector<std::string> locks{policy_lock("left/" + token, app.id), "app:" + r.account + "/" + app.id};
-                if (members.size() == p.include.size() && !p.reusable)
+                if (names_nobody_else(p, members) && !p.reusable)
                     return go("policy \"" + printable(p.name) + "\" on " + printable(app.name), "it admits nobody else",
                               std::move(locks), steps::delete_policy{r.account, app.id, p.id, p.version});
-                if (members.size() < p.include.size())
+                if (!names_nobody_else(p, members))
                     return go(
                         "policy \"" + printable(p.name) + "\" on " + printable(app.name),
                         "the token is taken out of it", std::move(locks),
@@ -214,15 +267,34 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
             return go("service token " + live.id + " \"" + printable(live.name) + "\"", "the token goes",
                       {"token:" + token}, steps::delete_token{r.account, live.id});
     }
+    for (const auto& c : all) {
+        auto asked = account->second->proved_absent.find(c.token_id);
+        if (asked == account->second->proved_absent.end())
+            return go("service token " + c.token_id, "the list does not show it; only its own GET proves that",
+                      {"look:" + c.token_id}, steps::look_token{r.account, c.token_id});
+    }
+    forget_left(vault, state, token, "nothing is left of it");
+}
+
+// The write-once keys and the record of a document that left git.
+void judge::forget_left(const std::string& vault, const state_view& state, const std::string& token,
+                        std::string words) {
     auto declared =
         std::find_if(wanted_.vaults.begin(), wanted_.vaults.end(), [&](const auto& v) { return v.name == vault; });
-    if (auto held = state.held.find(token); held != state.held.end()) {
-        for (const auto& [nonce, value] : held->second)
-            return go(token + "." + nonce + " in " + declared->state_path, "its token is gone", {"hold:" + token},
-                      steps::delete_key{vault, declared->state_path, token + "." + nonce, value.fingerprint});
+    auto forget = [&](const std::string& key, const std::string& lock, const std::string& fingerprint) {
+        offer({"ServiceToken/" + token,
+               key + " in " + declared->state_path,
+               std::string{reason::left_git},
+               words,
+               {lock},
+               steps::delete_key{vault, declared->state_path, key, fingerprint}});
+    };
+    if (auto held = state.held.find(token); held != state.held.end() && !held->second.empty()) {
+        const auto& [nonce, value] = *held->second.begin();
+        forget(token + "." + nonce, "hold:" + token, value.fingerprint);
+        return;
     }
-    go("record in " + declared->state_path, "nothing is left of it", {"record:" + token},
-       steps::delete_key{vault, declared->state_path, token, {}});
+    forget(token, "record:" + token, {});
 }
 
 } // namespace postern::domain

@@ -75,22 +75,45 @@ life judge::find(const service_token& spec) {
         l.rec = &at->second;
     if (auto at = l.state->held.find(spec.name); at != l.state->held.end())
         l.held = &at->second;
-    if (l.account->tokens.empty()) {
-        // One token on record: its own GET decides. More: a list that is suddenly empty decides nothing.
-        auto known = std::count_if(l.state->records.begin(), l.state->records.end(), [&](const auto& entry) {
-            const auto& current = entry.second.current;
-            return current && !l.account->proved_absent.contains(current->token_id);
-        });
-        if (known > 1) {
-            l.unready =
-                problem{reason::empty_list,
-                        "Cloudflare listed no service token at all, though the records know " + std::to_string(known) +
-                            ": nothing is decided on that; does the API token still have \"Access: Service "
-                            "Tokens\"?"};
-            l.heft = weight::failed;
-        }
-    }
+    if (l.account->tokens.empty() || l.account->empty_list)
+        doubt_empty_list(l);
     return l;
+}
+
+// A list that shows no token at all, though records know some: each one's own GET has to prove that it is gone, and
+// until then nothing is decided.
+void judge::doubt_empty_list(life& l) {
+    std::size_t known = 0;
+    for (const auto& [token, r] : l.state->records) {
+        bool counts = r.current && r.account == l.spec->account && wanted_token(token) &&
+                      !l.account->proved_absent.contains(r.current->token_id);
+        known += counts ? 1 : 0;
+    }
+    if (known <= 1)
+        return;
+    l.unready = problem{reason::empty_list,
+                        "Cloudflare listed no service token at all, though the records know " + std::to_string(known) +
+                            ": nothing is decided on that; does the API token still have \"Access: Service Tokens\"?"};
+    l.heft = weight::failed;
+    if (l.rec != nullptr && l.rec->current && token_by_id(*l.account, l.rec->current->token_id) == nullptr)
+        prove_absence(l, l.rec->current->token_id, reason::empty_list);
+}
+
+bool judge::wanted_token(const std::string& name) const {
+    return std::any_of(wanted_.tokens.begin(), wanted_.tokens.end(), [&](const auto& t) { return t.name == name; });
+}
+
+// True once the token's own GET said 404 in this pass; else that GET is offered.
+bool judge::prove_absence(const life& l, const std::string& token_id, std::string_view why) {
+    if (auto asked = l.account->proved_absent.find(token_id); asked != l.account->proved_absent.end())
+        return asked->second;
+    offer({l.resource(),
+           "service token " + token_id,
+           std::string{why},
+           "the list does not show it; only its own GET can prove that it is gone",
+           {"look:" + token_id},
+           steps::look_token{l.spec->account, token_id}});
+    return false;
 }
 
 void judge::find_current(life& l) {
@@ -109,27 +132,27 @@ void judge::find_current(life& l) {
         const auto& known = *l.rec->current;
         if (token_by_id(*l.account, known.token_id) != nullptr) {
             l.current = known;
+            auto kept = l.held->find(known.nonce);
+            if (kept != l.held->end() && kept->second.fingerprint == known.fingerprint)
+                return;
+            for (const auto& [nonce, value] : *l.held) {
+                if (!known.fingerprint.empty() && value.fingerprint == known.fingerprint)
+                    l.current->nonce = nonce;
+            }
             return;
         }
-        auto asked = l.account->proved_absent.find(known.token_id);
-        if (asked == l.account->proved_absent.end()) {
+        if (!prove_absence(l, known.token_id, reason::token_missing)) {
             l.waiting = true;
-            offer({l.resource(),
-                   "service token " + known.token_id,
-                   std::string{reason::token_missing},
-                   "the list does not show it; only its own GET can prove that it is gone",
-                   {"look:" + known.token_id},
-                   steps::look_token{l.spec->account, known.token_id}});
             return;
         }
         l.gone = true;
+    } else if (l.rec != nullptr && l.rec->pending) {
         return;
     }
-    if (l.rec != nullptr && l.rec->pending)
-        return;
     if (l.shown != nullptr && !l.shown->hidden && !l.shown->duplicated) {
         if (const auto* token = token_by_client(*l.account, l.shown->client_id)) {
             l.current = credential{{}, token->id, token->client_id, l.shown->fingerprint};
+            l.gone = false;
             return;
         }
     }
@@ -142,11 +165,12 @@ void judge::find_current(life& l) {
                                          [&](const auto& h) { return h.second.fingerprint == value->fingerprint; });
                 l.current = credential{kept == l.held->end() ? std::string{} : kept->first, token->id, token->client_id,
                                        value->fingerprint};
+                l.gone = false;
                 return;
             }
         }
     }
-    if (!l.spec->adopt.empty()) {
+    if (!l.gone && !l.spec->adopt.empty()) {
         if (const auto* token = token_by_id(*l.account, l.spec->adopt))
             l.current = credential{{}, token->id, token->client_id, {}};
     }
@@ -158,13 +182,15 @@ void judge::find_pending(life& l) {
     auto take = [&](const std::string& nonce, const vault_value& value) {
         const auto* token = token_by_client(*l.account, value.client_id);
         bool other = !l.current || l.current->fingerprint != value.fingerprint;
-        if (token != nullptr && other)
+        const auto* best = l.pending ? token_by_id(*l.account, l.pending->token_id) : nullptr;
+        bool older = token != nullptr && best != nullptr && token->created_at < best->created_at;
+        if (token != nullptr && other && !older)
             l.pending = credential{nonce, token->id, value.client_id, value.fingerprint};
     };
     if (l.rec != nullptr && l.rec->pending) {
         if (auto at = l.held->find(l.rec->pending->nonce); at != l.held->end())
             take(at->first, at->second);
-        l.discard = l.pending && now_ > l.rec->pending->started + greatest_pending_age;
+        l.discard = l.pending && is_hopeless(l);
         if (l.discard && l.current && l.pending->token_id == l.current->token_id)
             l.pending.reset(); // a second secret of the token in force: a token beside it is tried instead
         return;
@@ -181,6 +207,24 @@ void judge::find_pending(life& l) {
     }
 }
 
+// A credential that we made, that nobody holds, and that was refused for a day, in this process too.
+bool judge::is_hopeless(const life& l) const {
+    const auto& c = *l.pending;
+    const auto& intended = *l.rec->pending;
+    if (now_ <= intended.started + greatest_pending_age || intended.reason == reason::emergency_fix ||
+        is_relied_on(*l.account, c.token_id))
+        return false;
+    if (intended.how != strategy::in_place) {
+        const auto* token = token_by_id(*l.account, c.token_id);
+        if (token->name != pending_name(*l.spec, c.nonce))
+            return false;
+    }
+    return std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {
+        return entry.first.fingerprint == c.fingerprint && entry.second.rounds > 0 &&
+               entry.second.last != verdict::passed;
+    });
+}
+
 bool judge::available(const life& l, const std::string& fingerprint) const {
     if (fingerprint.empty())
         return false;
@@ -188,6 +232,11 @@ bool judge::available(const life& l, const std::string& fingerprint) const {
         if (value.fingerprint == fingerprint)
             return true;
     }
+    return is_consumed(l, fingerprint);
+}
+
+// Whether the token's own key or one of its apps holds this very credential.
+bool judge::is_consumed(const life& l, const std::string& fingerprint) const {
     if (l.shown != nullptr && l.shown->fingerprint == fingerprint)
         return true;
     for (const auto* b : l.consumers) {

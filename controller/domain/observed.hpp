@@ -90,7 +90,8 @@ struct account_view {
     std::vector<live_token> tokens;
     std::vector<live_application> applications;
     std::vector<live_group> groups;
-    bool strict = false; // strict_service_token_auth
+    bool empty_list = false; // the list showed no token, and the GET of one did
+    bool strict = false;     // strict_service_token_auth
     // The remote's clock minus ours, from its Date headers.
     duration skew{};
     // Tokens whose own GET was asked in this pass: true where it answered 404.

@@ -50,8 +50,8 @@ judge::answer judge::prove(life& l, const std::string& fingerprint, std::string_
                 return n.binding == g.binding->name && n.application == g.app->id;
             });
             bool touched = token_id && world_.touched.contains({g.app->id, *token_id});
-            if (note != l.rec->policies.end() && note->proved == fingerprint && !touched &&
-                (g.own == nullptr || g.own->id == note->policy))
+            if (note != l.rec->policies.end() && note->proved == fingerprint && !touched && g.own != nullptr &&
+                g.own->id == note->policy)
                 continue;
         }
         // Somebody else's value is tried as it is; one of ours only where its token is admitted.

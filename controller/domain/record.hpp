@@ -92,6 +92,7 @@ struct record {
     std::vector<policy_note> policies;     // sorted by binding, application
     std::vector<delivery_note> deliveries; // sorted by account, app
     std::set<std::string> authorizations;  // used up
+    std::string promoted;                  // "path/key" of the vault key that held a credential of ours last
     std::string confirmed;                 // fingerprint that vault, apps and hosts last agreed on
 
     bool operator==(const record&) const = default;

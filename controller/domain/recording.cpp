@@ -41,6 +41,8 @@ record judge::settled_record(const life& l) const {
     if (r.request && r.current->made && *r.current->made >= r.request->at)
         r.request->done = true;
     r.current->nonce = c.nonce;
+    if (l.shown != nullptr && l.shown->fingerprint == c.fingerprint)
+        r.promoted = l.spec->path + "/" + l.spec->key;
     if (r.pending && r.pending->nonce == c.nonce)
         r.pending.reset();
     for (auto i : l.grants) {
@@ -74,13 +76,15 @@ record judge::settled_record(const life& l) const {
     std::erase_if(r.policies, [&](const policy_note& note) {
         if (is_bound(note))
             return false;
+        bool listed = false;
         for (const auto& app : l.account->applications) {
+            listed = listed || app.id == note.application;
             for (const auto& p : app.policies) {
                 if (app.id == note.application && p.id == note.policy && !left_members(note, p).empty())
                     return false;
             }
         }
-        return true;
+        return listed;
     });
     std::sort(r.policies.begin(), r.policies.end(), [](const auto& a, const auto& b) {
         return std::tie(a.binding, a.application) < std::tie(b.binding, b.application);

@@ -168,17 +168,8 @@ void judge::retire(life& l) {
 bool judge::token_ended(life& l) {
     const auto& p = *l.rec->previous;
     const auto* token = token_by_id(*l.account, p.token_id);
-    if (token == nullptr) {
-        if (l.account->proved_absent.contains(p.token_id))
-            return true;
-        offer({l.resource(),
-               "service token " + p.token_id,
-               std::string{reason::retired},
-               "the list does not show it; only its own GET can prove that it is gone",
-               {"look:" + p.token_id},
-               steps::look_token{l.spec->account, p.token_id}});
-        return false;
-    }
+    if (token == nullptr)
+        return prove_absence(l, p.token_id, reason::retired);
     bool admitted = std::any_of(l.grants.begin(), l.grants.end(), [&](auto i) {
         const auto* own = grants_[i].own;
         return own != nullptr && std::any_of(own->include.begin(), own->include.end(), [&](const rule& r) {
@@ -285,15 +276,8 @@ bool judge::refused_everywhere(life& l) {
 void judge::delete_lingering(life& l) {
     for (const auto& c : l.rec->lingering) {
         if (token_by_id(*l.account, c.token_id) == nullptr) {
-            if (!l.account->proved_absent.contains(c.token_id)) {
-                offer({l.resource(),
-                       "service token " + c.token_id,
-                       std::string{reason::retired},
-                       "the list does not show it; only its own GET can prove that it is gone",
-                       {"look:" + c.token_id},
-                       steps::look_token{l.spec->account, c.token_id}});
+            if (!prove_absence(l, c.token_id, reason::retired))
                 continue;
-            }
             auto r = settled_record(l);
             std::erase_if(r.lingering, [&](const auto& other) { return other.token_id == c.token_id; });
             write_record(l, std::move(r), "record", reason::retired, "a retired token is gone at last");

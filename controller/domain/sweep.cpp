@@ -43,23 +43,7 @@ bool judge::is_covered(const state_view& state, const live_token& token, std::st
                 return true;
         }
     }
-    for (const auto& [name, vault] : world_.vaults) {
-        for (const auto& [path, folder] : vault ? vault->folders : std::map<std::string, reading<folder_view>>{}) {
-            for (const auto& [key, value] : folder ? folder->values : std::map<std::string, vault_value>{}) {
-                if (value.client_id == token.client_id)
-                    return true;
-            }
-        }
-    }
-    for (const auto& [name, account] : world_.heroku) {
-        for (const auto& [app, view] : account ? account->apps : std::map<std::string, reading<app_view>>{}) {
-            for (const auto& [binding, value] : view ? view->values : std::map<std::string, app_value>{}) {
-                if (value.client_id == token.client_id)
-                    return true;
-            }
-        }
-    }
-    return false;
+    return relied_on_.contains(token.client_id);
 }
 
 void judge::sweep() {
@@ -106,7 +90,9 @@ bool judge::tidy_held(life& l) {
             forget_key(l, nonce, value.fingerprint, reason::orphaned, "its credential is of no use any more");
             return true;
         }
-        if (l.rec->previous)
+        bool ours =
+            token != nullptr && (token->name == l.spec->display_name || token->name == pending_name(*l.spec, nonce));
+        if (l.rec->previous || !ours)
             continue;
         auto r = settled_record(l);
         r.previous = credential{nonce, token->id, value.client_id, value.fingerprint};

@@ -107,6 +107,8 @@ bool judge::keep_vault(life& l) {
                                                " from Postern's identity: give it the right to read values");
     if (l.shown != nullptr && l.shown->fingerprint == c.fingerprint)
         return true;
+    if (!may_overwrite(l, reason::vault_drift))
+        return false;
     if (!l.folder->exists)
         return block(reason::folder_missing, "the vault has no folder " + l.spec->path + " any more; create it again");
     if (l.shown != nullptr) {
@@ -128,6 +130,8 @@ bool judge::keep_vault(life& l) {
 
 bool judge::is_dead(const life& l, const std::string& fingerprint) const {
     for (auto i : l.grants) {
+        if (grants_[i].narrowed)
+            continue; // refused there, it may well be alive
         for (const auto& s : grants_[i].where) {
             auto at = world_.proofs.find({s.host, s.path, fingerprint});
             // One round may be propagation.
@@ -138,8 +142,7 @@ bool judge::is_dead(const life& l, const std::string& fingerprint) const {
     return false;
 }
 
-// The fingerprint of a value that a consumer holds and that passes while ours does not.
-std::optional<std::string> judge::emergency_fix(life& l) {
+judge::rescue judge::emergency_fix(life& l) {
     const auto& c = *l.current;
     std::vector<std::string> foreign;
     auto consider = [&](const std::string& fingerprint, const std::string& client_id) {
@@ -158,15 +161,15 @@ std::optional<std::string> judge::emergency_fix(life& l) {
                 consider(value->fingerprint, value->client_id);
         }
     }
-    if (foreign.empty())
-        return {};
-    if (prove(l, c.fingerprint, reason::vault_drift) == answer::yes || !is_dead(l, c.fingerprint))
+    if (foreign.empty() || prove(l, c.fingerprint, reason::vault_drift) == answer::yes)
+        return {{}, true};
+    if (!is_dead(l, c.fingerprint))
         return {};
     for (const auto& fingerprint : foreign) {
         if (prove(l, fingerprint, reason::emergency_fix) == answer::yes)
-            return fingerprint;
+            return {fingerprint, false};
     }
-    return {};
+    return {{}, std::all_of(foreign.begin(), foreign.end(), [&](const auto& f) { return is_dead(l, f); })};
 }
 
 } // namespace postern::domain

@@ -261,6 +261,7 @@ record read_record(reader from) {
     from.each("policies", [&](reader item) { r.policies.push_back(read_policy(std::move(item))); });
     from.each("deliveries", [&](reader item) { r.deliveries.push_back(read_delivery(std::move(item))); });
     from.each_text("authorizations", [&](std::string words) { r.authorizations.insert(std::move(words)); });
+    from.text("promoted", r.promoted);
     from.text("confirmed", r.confirmed);
     return r;
 }
@@ -327,6 +328,7 @@ std::string to_text(const record& r) {
         deliveries.emplace_back(to_json(note));
     out["deliveries"] = std::move(deliveries);
     out["authorizations"] = texts(r.authorizations);
+    out["promoted"] = r.promoted;
     out["confirmed"] = r.confirmed;
     return json::serialize(out);
 }

@@ -40,6 +40,7 @@ domain::record full_record() {
     r.policies = {{"b", "app-1", "p1", {"token-1", "token-2"}, "0123456789ab"}};
     r.deliveries = {{"heroku", "raxx-console-prod", {"ID", "SECRET"}, 61, "0123456789ab", ""}};
     r.authorizations = {"I authorize CF_ACCESS_SVC_CONSOLE", "quoted \"words\" \xe2\x80\xae"};
+    r.promoted = "/MooseQuest/cloudflare/CF_ACCESS_SVC_CONSOLE";
     r.confirmed = "0123456789ab";
     return r;
 }
