@@ -1,5 +1,6 @@
 #include "provider/cloudflare.hpp"
 
+#include "base/text.hpp"
 #include "net/json.hpp"
 #include "provider/access_wire.hpp"
 #include "provider/call.hpp"
@@ -72,6 +73,31 @@ bool reading::take(const json::value& envelope) {
             all.push_back(item);
     }
     return !moved && (!total || static_cast<std::int64_t>(all.size()) < *total);
+}
+
+bool same_duration(const std::string& a, const std::string& b) {
+    auto left = parse_duration(a);
+    auto right = parse_duration(b);
+    return a == b || (left && right && *left == *right);
+}
+
+// What was asked of a token and its answer shows otherwise; "" where all is as asked or is not shown.
+std::string not_made(const cloudflare::token_changes& asked, const json::value& shown) {
+    std::vector<std::string> out;
+    auto tell = [&](const char* field, const std::string& wanted, const std::string& came) {
+        out.push_back(std::string{field} + " " + printable(wanted) + " was asked for, " + printable(came) +
+                      " came back");
+    };
+    auto name = wire::text(shown, "name");
+    auto duration = wire::text(shown, "duration");
+    auto enabled = wire::flag(shown, "enabled");
+    if (asked.name && !name.empty() && name != *asked.name)
+        tell("name", *asked.name, name);
+    if (asked.duration && !duration.empty() && !same_duration(*asked.duration, duration))
+        tell("duration", *asked.duration, duration);
+    if (asked.enabled && enabled && *enabled != *asked.enabled)
+        tell("enabled", *asked.enabled ? "true" : "false", *enabled ? "true" : "false");
+    return join(out, "; ");
 }
 
 const json::value& result_of(const json::value& envelope) {
@@ -317,6 +343,8 @@ awaitable<result<domain::live_token>> cloudflare::update_token(std::string id, t
     auto token = access::token(result_of(*envelope));
     if (!token || token->id != id)
         co_return failure(error_kind::unavailable, where, "the answer is not that token");
+    if (auto otherwise = not_made(changes, result_of(*envelope)); !otherwise.empty())
+        co_return failure(error_kind::refused, where, "it was accepted, but " + otherwise);
     co_return std::move(*token);
 }
 

@@ -61,6 +61,7 @@ public:
         std::optional<bool> enabled;
         std::optional<instant> previous_secret_ends; // may be past: it ends now
     };
+    // `refused` where the answer shows another value than was asked for.
     boost::asio::awaitable<result<domain::live_token>> update_token(std::string id, token_changes changes);
     // A token that is gone already counts as deleted. Code 12139 in the error: something still references it.
     boost::asio::awaitable<result<void>> delete_token(std::string id);

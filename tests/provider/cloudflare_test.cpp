@@ -321,11 +321,13 @@ TEST_CASE("a token is gone only where Cloudflare says so") {
 TEST_CASE("updating and deleting a token") {
     bench b;
     auto url = tokens + "/" + token_id;
-    b.wire.expect(method::put, url).with_body(R"({"duration":"24h"})").answers(200, ok(token(token_id)));
-    provider::cloudflare::token_changes renew{{}, "24h", {}, {}};
+    provider::cloudflare::token_changes renew{{}, "8760h", {}, {}};
+    b.wire.expect(method::put, url).with_body(R"({"duration":"8760h"})").answers(200, ok(token(token_id)));
     CHECK(run(b.io, b.api.update_token(token_id, renew)));
-    b.wire.expect(method::put, url).with_body(R"({"name":"n","enabled":false})").answers(200, ok(token(token_id)));
-    provider::cloudflare::token_changes disable{"n", {}, false, {}};
+    provider::cloudflare::token_changes disable{"n-" + token_id, {}, false, {}};
+    b.wire.expect(method::put, url)
+        .with_body(R"({"name":"n-)" + token_id + R"(","enabled":false})")
+        .answers(200, ok(token(token_id, R"(,"enabled":false)")));
     CHECK(run(b.io, b.api.update_token(token_id, disable)));
 
     b.wire.expect(method::delete_, url).answers(200, ok(token(token_id)));
@@ -336,6 +338,30 @@ TEST_CASE("updating and deleting a token") {
     CHECK(run(b.io, b.api.delete_token(token_id)));
     b.wire.expect(method::delete_, url).answers(400, no(12139, "service_token_in_use: cannot delete"));
     CHECK(run(b.io, b.api.delete_token(token_id)).error().code == "12139");
+}
+
+TEST_CASE("a change of a token that is accepted and not made is refused, not asked for again and again") {
+    bench b;
+    auto url = tokens + "/" + token_id;
+    auto update = [&](provider::cloudflare::token_changes changes, const std::string& answer) {
+        b.wire.expect(method::put, url).answers(200, ok(answer));
+        return run(b.io, b.api.update_token(token_id, std::move(changes)));
+    };
+    auto is_told = [](const result<domain::live_token>& came, const std::string& words) {
+        REQUIRE_FALSE(came);
+        CAPTURE(came.error().what);
+        CHECK(came.error().kind == error_kind::refused);
+        CHECK(came.error().what.find(words) != std::string::npos);
+    };
+    is_told(update({{}, "24h", {}, {}}, token(token_id)), "duration 24h was asked for, 8760h came back");
+    is_told(update({{}, {}, false, {}}, token(token_id, R"(,"enabled":true)")),
+            "enabled false was asked for, true came");
+    is_told(update({"new\u001b", {}, {}, {}}, token(token_id)), "name new\\x1b was asked for, n-" + token_id + " came");
+
+    const auto bare = R"({"id":")" + token_id + R"(","client_id":"c.access"})";
+    CHECK(update({"new", "24h", false, {}}, bare));
+    CHECK(update({{}, {}, false, {}}, token(token_id)));
+    CHECK(update({{}, "8760h", {}, {}}, R"({"id":")" + token_id + R"(","client_id":"c","duration":"8760h0m0s"})"));
 }
 
 TEST_CASE("the API token's own state, asked at the account's route first") {
