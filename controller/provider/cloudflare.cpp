@@ -411,7 +411,9 @@ awaitable<result<domain::live_policy>> cloudflare::edit_policy(policy_edit edit)
         co_return std::move(*before);
     auto body = access::edited(**found, change);
     if (wire::items(body, "include").empty())
-        co_return failure(error_kind::bug, where, "the policy would admit nobody: delete it instead");
+        co_return failure(error_kind::refused, where,
+                          "policy \"" + printable(before->name) + "\" (" + edit.policy +
+                              ") would admit nobody without them: delete it by hand, or put whom it is for into it");
     write.permission = apps_write;
     write.repeatable = net::repeat::once;
     write.body = body.as_object();

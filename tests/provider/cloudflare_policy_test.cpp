@@ -259,10 +259,15 @@ TEST_CASE("an edit stops where the world moved") {
     SUBCASE("nobody would be left") {
         e.add = {};
         e.remove = {"t1"};
-        const std::string lone = R"({"id":"pol","decision":"allow","include":[{"service_token":{"token_id":"t1"}}]})";
+        const std::string lone =
+            R"({"id":"pol","name":"staff","decision":"allow","include":[{"service_token":{"token_id":"t1"}}]})";
         e.version = b.listed("[" + lone + "]").policies.front().version;
         b.wire.expect(method::get, at_app).answers(200, ok(lone));
-        CHECK(run(b.io, b.api.edit_policy(e)).error().kind == error_kind::bug);
+        auto refused = run(b.io, b.api.edit_policy(e));
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().kind == error_kind::refused);
+        CHECK(refused.error().message().find("policy \"staff\" (pol)") != std::string::npos);
+        CHECK(refused.error().message().find("delete it by hand") != std::string::npos);
     }
     SUBCASE("already so: nothing is written") {
         e.add = {"t1"};
