@@ -188,6 +188,14 @@ answer judge(const net::response& r, int expected, bool stranger) {
     return out;
 }
 
+bool is_another(const knock& at, const answer& came) {
+    return !at.aud.empty() && !came.aud.empty() && at.aud != came.aud;
+}
+
+std::string another_words(const answer& came) {
+    return "; it was another application that answered (aud " + printable(came.aud.substr(0, 12)) + "…)";
+}
+
 net::request request_to(const knock& at) {
     net::request r;
     r.origin = "https://" + at.host;
@@ -214,6 +222,10 @@ awaitable<answer> knock_as_stranger(net::transport& transport, knock at) {
     if (!got)
         co_return unreachable(got.error());
     auto out = judge(*got, at.expect_status, true);
+    if (is_another(at, out)) {
+        out.is = verdict::not_access;
+        out.detail += another_words(out) + ": the credential is not shown to it";
+    }
     if (auto ray = got->header("cf-ray"); !ray.empty())
         out.detail += " (cf-ray " + struck(ray, {}) + ")";
     co_return out;
@@ -239,8 +251,8 @@ awaitable<answer> knock_with(net::transport& transport, knock at, secret credent
         co_return out;
     }
     auto out = judge(*got, at.expect_status, false);
-    if (!at.aud.empty() && !out.aud.empty() && at.aud != out.aud)
-        out.detail += "; it was another application that answered (aud " + out.aud.substr(0, 12) + "…)";
+    if (is_another(at, out))
+        out.detail += another_words(out);
     if (auto ray = got->header("cf-ray"); !ray.empty())
         out.detail += " (cf-ray " + std::string{ray} + ")";
     out.detail = struck(out.detail, known);

@@ -30,7 +30,8 @@ struct answer {
 };
 
 // As a stranger. `is` is login_redirect, unauthorized or forbidden where Access refused, public_path where the origin
-// answered, not_access where something else refused; firewall, origin_error, unreachable as they are.
+// answered, not_access where something else refused, another Access application too; firewall, origin_error,
+// unreachable as they are.
 boost::asio::awaitable<answer> knock_as_stranger(net::transport& transport, knock at);
 
 // With a credential of the form "client_id:client_secret". An origin's own 302, 401 or 403 counts as an answer of

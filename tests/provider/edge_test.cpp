@@ -139,6 +139,24 @@ TEST_CASE("another application's answer is named") {
     CHECK(run(io, provider::knock_with(wire, k, secret{credential})).detail.find("another") == std::string::npos);
 }
 
+TEST_CASE("a stranger who is sent to another application's login page is not at the bound host") {
+    boost::asio::io_context io;
+    testing::scripted_transport wire;
+    auto refused = [&](const std::string& expected, headers head) {
+        auto k = at();
+        k.aud = expected;
+        wire.expect(method::get, "https://app.example.com/health").answers(302, "", std::move(head));
+        return run(io, provider::knock_as_stranger(wire, k));
+    };
+    auto foreign = refused(std::string(64, '8'), login());
+    CHECK(foreign.is == verdict::not_access);
+    CHECK(foreign.detail.find("another application that answered (aud 777777777777…)") != std::string::npos);
+    CHECK(refused(aud, login()).is == verdict::login_redirect);
+    CHECK(refused("", login()).is == verdict::login_redirect);
+    const headers unsaid{{"Location", "https://team.cloudflareaccess.com/cdn-cgi/access/login/app.example.com"}};
+    CHECK(refused(aud, unsaid).is == verdict::login_redirect);
+}
+
 TEST_CASE("what cannot be reached says why") {
     boost::asio::io_context io;
     testing::scripted_transport wire;
