@@ -196,6 +196,12 @@ void judge::adopt(life& l) {
         return;
     }
     auto r = settled_record(l);
+    // The record was lost. What was minted under this key went to the consumers that are bound: theirs is our own.
+    bool adopted = c.nonce.starts_with(l.state->installation.substr(0, 8) + c.fingerprint);
+    if (l.rec == nullptr && !adopted) {
+        r.promoted = l.spec->path + "/" + l.spec->key;
+        claim_apps(l, r);
+    }
     if (!look_before_promote(l, r, c.fingerprint))
         return;
     bool minted = l.rec != nullptr && l.rec->pending && l.rec->pending->nonce == c.nonce;
@@ -213,9 +219,7 @@ bool judge::authorized(const life& l) const {
 bool judge::may_overwrite(life& l, std::string_view why) {
     if (l.shown == nullptr || (l.rec != nullptr && l.rec->promoted == l.spec->path + "/" + l.spec->key))
         return true;
-    bool ours = std::any_of(l.held->begin(), l.held->end(),
-                            [&](const auto& h) { return h.second.fingerprint == l.shown->fingerprint; });
-    if (ours || (l.current && l.current->fingerprint == l.shown->fingerprint))
+    if (is_held(l, l.shown->fingerprint) || (l.current && l.current->fingerprint == l.shown->fingerprint))
         return true;
     auto taken = [&](std::string_view what) {
         tell(l.resource(), "Provisioned", status::false_, reason::key_taken,
@@ -311,9 +315,11 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         i.nonce = nonce;
         i.reason = again ? l.rec->pending->reason : std::string{why};
         i.holder = world_.holder;
-        i.started = again && l.rec->pending->nonce == nonce ? l.rec->pending->started : now_;
+        bool longer = again && l.rec->pending->nonce == nonce;
+        i.started = longer ? l.rec->pending->started : now_;
         i.deadline = now_ + how_.request_timeout;
-        i.how = again ? strategy::replace : how; // whatever was sent before, a second token does no harm
+        // Whatever was sent before, a second token does no harm.
+        i.how = longer ? l.rec->pending->how : again ? strategy::replace : how;
         r.pending = i;
         if (!again && !successor && from_fingerprint.empty())
             r.authorizations.insert(l.spec->authorization);
@@ -404,15 +410,12 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
                  weight::blocked);
             return;
         }
-        // Its token is gone.
-        forget_key(l, intended.nonce, kept.fingerprint, reason::orphaned, "its token is gone");
-        return;
     }
     for (const auto* token : tokens_by_name(*l.account, pending_name(*l.spec, intended.nonce))) {
         offer({l.resource(),
                "service token " + token->id + " \"" + printable(token->name) + "\"",
                std::string{reason::lost_reply},
-               "its reply was lost and nobody holds its secret",
+               "nobody holds its secret",
                {"token:" + l.spec->name},
                steps::delete_token{l.spec->account, token->id}},
               l.observing);
@@ -479,13 +482,9 @@ void judge::discard_pending(life& l) {
             return;
         }
     }
-    offer({l.resource(),
-           "service token " + c.token_id,
-           std::string{reason::proof_failed},
-           "its credential has not passed for a day and is thrown away",
-           {"token:" + l.spec->name},
-           steps::delete_token{l.spec->account, c.token_id}},
-          l.observing);
+    // Without its key nobody holds it, and it is deleted like one whose reply was lost.
+    forget_key(l, c.nonce, c.fingerprint, reason::proof_failed,
+               "its credential has not passed for a day and is thrown away");
 }
 
 // bind → prove → promote of a credential that is held.

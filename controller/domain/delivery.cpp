@@ -30,7 +30,7 @@ bool sets(const release_view& release, const std::vector<std::string>& vars) {
     });
 }
 
-// What became of the PATCH that the note is about.
+// What became of the newest release above a version that sets these variables.
 struct sent_release {
     const release_view* ours = nullptr;
     bool superseded = false; // something else was released and works since
@@ -39,12 +39,12 @@ struct sent_release {
     bool failed() const { return ours != nullptr && ours->status == "failed" && !superseded; }
 };
 
-sent_release release_of(const delivery_note& noted, const std::vector<release_view>& releases) {
+sent_release release_of(const std::vector<std::string>& vars, int above, const std::vector<release_view>& releases) {
     sent_release out;
     for (const auto& release : releases) {
-        if (release.version <= noted.before)
+        if (release.version <= above)
             break;
-        if (sets(release, noted.vars)) {
+        if (sets(release, vars)) {
             out.ours = &release;
             break;
         }
@@ -150,8 +150,20 @@ bool judge::is_released(const life& l, const heroku_binding& b, const std::strin
         return true;
     if (!view.releases)
         return false;
-    auto sent = release_of(*noted, *view.releases);
+    auto sent = release_of(noted->vars, 0, *view.releases); // perhaps another process's, older than our note
     return !sent.pending() && !sent.failed();
+}
+
+// Notes every bound app as one that had the credential.
+void judge::claim_apps(const life& l, record& r) const {
+    for (const auto* b : l.consumers) {
+        for (const auto& app : b->apps) {
+            if (note_of(r, b->account, app) == nullptr)
+                r.deliveries.push_back({b->account, app, vars_of(*b), 0, {}, l.current->fingerprint});
+        }
+    }
+    std::sort(r.deliveries.begin(), r.deliveries.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.account, a.app) < std::tie(b.account, b.app); });
 }
 
 judge::answer judge::deliver(life& l) {
@@ -202,7 +214,7 @@ judge::answer judge::deliver(life& l) {
                 return answer::not_yet;
             }
             const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
-            const auto sent = is_sent ? release_of(*noted, *releases) : sent_release{};
+            const auto sent = is_sent ? release_of(noted->vars, holds ? 0 : noted->before, *releases) : sent_release{};
             if (sent.pending()) {
                 tell(resource, "Delivered", status::false_, reason::release_pending,
                      "release v" + std::to_string(sent.ours->version) + " of " + app + " is still running",
@@ -212,7 +224,7 @@ judge::answer judge::deliver(life& l) {
                        std::string{reason::release_pending},
                        "it is waited for, never repeated",
                        {"heroku:" + b->account + "/" + app},
-                       steps::await_release{b->account, b->name, app, noted->before}});
+                       steps::await_release{b->account, b->name, app, sent.ours->version - 1}});
                 return answer::not_yet;
             }
             if (sent.failed()) {

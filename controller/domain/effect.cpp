@@ -190,7 +190,8 @@ struct applier {
         if (came.value)
             view.values[s.binding] = *came.value;
         view.releases.reset();
-        view.released[s.binding] = s.fingerprint;
+        if (came.released)
+            view.released[s.binding] = s.fingerprint;
     }
 
     void operator()(const steps::await_release& s) const {
@@ -235,78 +236,80 @@ void effect(observed& world, const step& taken, const outcome& came, instant now
 
 outcome predicted(const observed& world, const step& s, instant now) {
     outcome o;
-    std::visit(
-        cases{
-            [&](const steps::mint& m) {
-                live_token token;
-                token.id = "(id of " + m.name + ")";
-                token.client_id = "(client id of " + m.name + ")";
-                token.name = m.name;
-                token.duration = m.duration;
-                token.created_at = now;
-                token.expires_at = expiry(m.duration, now);
-                o.token = token;
-                o.fingerprint = "(new " + m.nonce + ")";
-            },
-            [&](const steps::rotate& r) {
-                for (const auto& token : world.accounts.at(r.account)->tokens) {
-                    if (token.id == r.token_id)
-                        o.token = token;
-                }
-                o.fingerprint = "(new " + r.nonce + ")";
-            },
-            [&](const steps::try_retired&) {
-                proof p;
-                p.last = verdict::login_redirect;
-                p.rounds = 1;
-                p.at = now;
-                o.proved = p;
-            },
-            [&](const steps::create_policy& c) {
-                live_policy p;
-                p.id = "(policy " + c.name + " on " + c.application + ")";
-                p.name = c.name;
-                p.decides = decision::non_identity;
-                p.precedence = c.precedence;
-                p.version = "(new)";
-                for (const auto& id : c.tokens)
-                    p.include.push_back({rule::kind::service_token, id, {}});
-                o.policy = p;
-            },
-            [&](const steps::edit_policy& e) {
-                for (const auto& app : world.accounts.at(e.account)->applications) {
-                    for (const auto& p : app.policies) {
-                        if (p.id == e.policy && app.id == e.application)
-                            o.policy = edited(p, e);
-                    }
-                }
-            },
-            [&](const steps::prove&) {
-                proof p;
-                p.last = verdict::passed;
-                p.rounds = 1;
-                p.at = now;
-                o.proved = p;
-            },
-            [&](const steps::update_token& u) {
-                for (const auto& token : world.accounts.at(u.account)->tokens) {
-                    if (token.id != u.token_id)
-                        continue;
-                    o.token = token;
-                    o.token->name = u.name.value_or(token.name);
-                    o.token->duration = u.duration.value_or(token.duration);
-                    o.token->enabled = u.enabled.value_or(token.enabled);
-                    if (u.duration)
-                        o.token->expires_at = expiry(*u.duration, now);
-                }
-            },
-            [&](const steps::look_token&) { o.absent = true; },
-            [&](const steps::look_releases&) { o.releases.emplace(); },
-            [&](const steps::deliver& d) { o.value = app_value{d.fingerprint.empty(), d.fingerprint, d.client_id}; },
-            [&](const steps::await_release&) { o.releases.emplace(); },
-            [&](const auto&) {},
-        },
-        s.what);
+    std::visit(cases{
+                   [&](const steps::mint& m) {
+                       live_token token;
+                       token.id = "(id of " + m.name + ")";
+                       token.client_id = "(client id of " + m.name + ")";
+                       token.name = m.name;
+                       token.duration = m.duration;
+                       token.created_at = now;
+                       token.expires_at = expiry(m.duration, now);
+                       o.token = token;
+                       o.fingerprint = "(new " + m.nonce + ")";
+                   },
+                   [&](const steps::rotate& r) {
+                       for (const auto& token : world.accounts.at(r.account)->tokens) {
+                           if (token.id == r.token_id)
+                               o.token = token;
+                       }
+                       o.fingerprint = "(new " + r.nonce + ")";
+                   },
+                   [&](const steps::try_retired&) {
+                       proof p;
+                       p.last = verdict::login_redirect;
+                       p.rounds = 1;
+                       p.at = now;
+                       o.proved = p;
+                   },
+                   [&](const steps::create_policy& c) {
+                       live_policy p;
+                       p.id = "(policy " + c.name + " on " + c.application + ")";
+                       p.name = c.name;
+                       p.decides = decision::non_identity;
+                       p.precedence = c.precedence;
+                       p.version = "(new)";
+                       for (const auto& id : c.tokens)
+                           p.include.push_back({rule::kind::service_token, id, {}});
+                       o.policy = p;
+                   },
+                   [&](const steps::edit_policy& e) {
+                       for (const auto& app : world.accounts.at(e.account)->applications) {
+                           for (const auto& p : app.policies) {
+                               if (p.id == e.policy && app.id == e.application)
+                                   o.policy = edited(p, e);
+                           }
+                       }
+                   },
+                   [&](const steps::prove&) {
+                       proof p;
+                       p.last = verdict::passed;
+                       p.rounds = 1;
+                       p.at = now;
+                       o.proved = p;
+                   },
+                   [&](const steps::update_token& u) {
+                       for (const auto& token : world.accounts.at(u.account)->tokens) {
+                           if (token.id != u.token_id)
+                               continue;
+                           o.token = token;
+                           o.token->name = u.name.value_or(token.name);
+                           o.token->duration = u.duration.value_or(token.duration);
+                           o.token->enabled = u.enabled.value_or(token.enabled);
+                           if (u.duration)
+                               o.token->expires_at = expiry(*u.duration, now);
+                       }
+                   },
+                   [&](const steps::look_token&) { o.absent = true; },
+                   [&](const steps::look_releases&) { o.releases.emplace(); },
+                   [&](const steps::deliver& d) {
+                       o.value = app_value{d.fingerprint.empty(), d.fingerprint, d.client_id};
+                       o.released = true;
+                   },
+                   [&](const steps::await_release&) { o.releases.emplace(); },
+                   [&](const auto&) {},
+               },
+               s.what);
     return o;
 }
 

@@ -98,6 +98,9 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
             continue;
         if (l.current)
             ids.push_back(l.current->token_id);
+        // Between the consumers' key and the record, what was in force so far.
+        if (l.rec != nullptr && l.rec->current && token_by_id(*l.account, l.rec->current->token_id) != nullptr)
+            ids.push_back(l.rec->current->token_id);
         if (l.pending && !l.discard)
             ids.push_back(l.pending->token_id);
         if (l.rec != nullptr && l.rec->previous && !l.retiring &&
@@ -109,15 +112,17 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
     return ids;
 }
 
-// Previous tokens of the binding whose time is over.
+// Tokens that the binding had before, and whose time is over.
 std::set<std::string> judge::retired_ids(const access_binding& b) const {
     std::set<std::string> ids;
     for (const auto& name : b.tokens) {
         auto at = life_of_.find(name);
-        if (at == life_of_.end() || !lives_[at->second].retiring)
+        if (at == life_of_.end() || lives_[at->second].rec == nullptr)
             continue;
         const auto& l = lives_[at->second];
-        if (l.rec->previous->token_id != l.current->token_id)
+        for (const auto& c : l.rec->lingering)
+            ids.insert(c.token_id);
+        if (l.retiring && l.rec->previous->token_id != l.current->token_id)
             ids.insert(l.rec->previous->token_id);
     }
     return ids;
@@ -183,6 +188,8 @@ int judge::used_by(const std::string& account, const std::string& policy) const 
 bool judge::bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const {
     if (!p.reusable)
         return true;
+    if (p.users_elsewhere > 0)
+        return false;
     const auto& index = index_.at(&*world_.accounts.at(g.binding->account));
     auto users = index.users.find(p.id);
     if (users == index.users.end())
@@ -253,8 +260,9 @@ bool judge::correct_allow(grant& g, const std::vector<std::string>& wanted) {
         std::vector<const live_application*> users{g.app};
         if (p.reusable && index.users.contains(p.id))
             users = index.users.at(p.id);
-        bool pure = std::all_of(users.begin(), users.end(),
-                                [&](const live_application* app) { return only_tokens_of(p, index.bound[app->id]); });
+        bool pure = p.users_elsewhere == 0 && std::all_of(users.begin(), users.end(), [&](const live_application* app) {
+                        return only_tokens_of(p, index.bound[app->id]);
+                    });
         if (!pure) {
             tell("AccessBinding/" + g.binding->name, "Bound", status::true_, reason::mixed_policy,
                  shown(p, *g.app) +
@@ -386,12 +394,18 @@ void judge::judge_grant(grant& g) {
         return;
     }
     for (const auto& p : g.app->policies) {
+        // A lost reply, or two processes at once: it admits nobody whom ours does not, but for those whose time is
+        // over.
         bool twin = &p != &own && !p.reusable && p.name == own.name && p.decides == own.decides &&
-                    static_cast<const rules&>(p) == static_cast<const rules&>(own);
+                    p.exclude == own.exclude && p.require == own.require &&
+                    std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+                        return r.is == rule::kind::service_token &&
+                               (std::binary_search(wanted.begin(), wanted.end(), r.id) || retired.contains(r.id));
+                    });
         if (!twin)
             continue;
         offer({resource, shown(p, *g.app), std::string{reason::duplicate_policy},
-               "the younger of two identical policies of our own: a lost reply", locks,
+               "the younger of two policies of our own for the same tokens", locks,
                steps::delete_policy{g.binding->account, g.app->id, p.id, p.version}},
               g.observing);
         return;

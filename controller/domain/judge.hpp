@@ -126,6 +126,7 @@ private:
     std::string new_nonce(const life& l) const;
     std::string nonce_to_keep(const life& l, const credential& c) const;
     bool available(const life& l, const std::string& fingerprint) const;
+    bool is_held(const life& l, const std::string& fingerprint) const;
     bool is_consumed(const life& l, const std::string& fingerprint) const;
     const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;
@@ -179,6 +180,7 @@ private:
     // ---- delivery.cpp
     // Yes once every bound app that can be served holds `fingerprint`.
     answer deliver(life& l);
+    void claim_apps(const life& l, record& r) const;
     bool is_released(const life& l, const heroku_binding& b, const std::string& app) const;
     const app_value* value_at(const heroku_binding& b, const std::string& app) const;
     const reading<app_view>* view_of(const heroku_binding& b, const std::string& app) const;

@@ -89,12 +89,20 @@ void judge::doubt_empty_list(life& l) {
                       !l.account->proved_absent.contains(r.current->token_id);
         known += counts ? 1 : 0;
     }
-    if (known <= 1)
+    // A credential on its way may be one of those that the list hides.
+    bool hidden = false;
+    if (l.rec != nullptr && l.rec->pending) {
+        auto made = l.held->find(l.rec->pending->nonce);
+        hidden = made != l.held->end() && token_by_client(*l.account, made->second.client_id) == nullptr;
+    }
+    if (known <= 1 && !hidden)
         return;
     l.unready = problem{reason::empty_list,
-                        "Cloudflare listed no service token at all, though the records know " + std::to_string(known) +
-                            ": nothing is decided on that; does the API token still have \"Access: Service Tokens\"?"};
+                        "Cloudflare listed no service token at all, though the records and the write-once keys know "
+                        "some: nothing is decided on that; does the API token still have \"Access: Service Tokens\"?"};
     l.heft = weight::failed;
+    if (l.rec != nullptr && l.rec->previous && token_by_id(*l.account, l.rec->previous->token_id) == nullptr)
+        prove_absence(l, l.rec->previous->token_id, reason::empty_list);
     if (l.rec != nullptr && l.rec->current && token_by_id(*l.account, l.rec->current->token_id) == nullptr)
         prove_absence(l, l.rec->current->token_id, reason::empty_list);
 }
@@ -226,13 +234,13 @@ bool judge::is_hopeless(const life& l) const {
 }
 
 bool judge::available(const life& l, const std::string& fingerprint) const {
-    if (fingerprint.empty())
-        return false;
-    for (const auto& [nonce, value] : *l.held) {
-        if (value.fingerprint == fingerprint)
-            return true;
-    }
-    return is_consumed(l, fingerprint);
+    return !fingerprint.empty() && (is_held(l, fingerprint) || is_consumed(l, fingerprint));
+}
+
+// Whether a write-once key keeps this very credential.
+bool judge::is_held(const life& l, const std::string& fingerprint) const {
+    return std::any_of(l.held->begin(), l.held->end(),
+                       [&](const auto& entry) { return entry.second.fingerprint == fingerprint; });
 }
 
 // Whether the token's own key or one of its apps holds this very credential.

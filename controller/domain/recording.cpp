@@ -34,6 +34,8 @@ record judge::settled_record(const life& l) const {
         }
         if (r.pending)
             r.reason = r.pending->reason;
+        if (!made)
+            r.pending.reset(); // it was about the one before
         r.current = c;
         if (made)
             r.current->made = r.pending->started;

@@ -223,6 +223,7 @@ struct outcome {
     std::optional<bool> absent;                        // look_token
     std::optional<std::vector<release_view>> releases; // look_releases, await_release
     std::optional<app_value> value;                    // deliver, await_release: as read back
+    bool released = false;                             // deliver: its release was seen to succeed
     bool awaiting_approval = false;                    // a vault write that stored nothing
 };
 

@@ -60,8 +60,12 @@ void judge::sweep() {
             for (const auto& token : account ? account->tokens : std::vector<live_token>{}) {
                 auto nonce = nonce_in(token.name);
                 bool young = token.created_at && now_ + account->skew < *token.created_at + 2 * how_.request_timeout;
-                if (!nonce.starts_with(prefix) || young || is_covered(state, token, nonce))
+                if (!nonce.starts_with(prefix) || is_covered(state, token, nonce))
                     continue;
+                if (young) { // whose intent may not be visible yet
+                    wake_at(*token.created_at - account->skew + 2 * how_.request_timeout);
+                    continue;
+                }
                 offer({"CloudflareAccount/" + name,
                        "service token " + token.id + " \"" + printable(token.name) + "\"",
                        std::string{reason::orphaned},

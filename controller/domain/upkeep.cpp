@@ -54,6 +54,12 @@ void judge::maintain(life& l) {
         hold(l, again, reason::rebuilt, "its write-once key is missing");
         return;
     }
+    if (l.rec->previous && !l.retiring && !l.rec->previous->fingerprint.empty() &&
+        is_consumed(l, l.rec->previous->fingerprint) && !is_held(l, l.rec->previous->fingerprint)) {
+        hold(l, {nonce_to_keep(l, *l.rec->previous), {}, l.rec->previous->client_id, l.rec->previous->fingerprint, {}},
+             reason::rebuilt, "the write-once key of the credential before is missing, and somebody still holds it");
+        return;
+    }
     left_bindings(l);
     if (!keep_vault(l))
         return;

@@ -202,6 +202,7 @@ executor::task executor::take(steps::deliver s) {
         co_return failed(once_accepted(*out.failure));
     if (out.value->fingerprint != s.fingerprint)
         co_return failed(moved(where, "the release is through, but the app holds another value"));
+    out.released = true;
     co_return out;
 }
 
