@@ -186,8 +186,8 @@ awaitable<result<std::optional<json::value>>> cloudflare::look(call c) {
 }
 
 awaitable<result<cloudflare::token_status>> cloudflare::verify() {
-    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = "none"};
-    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = "none"};
+    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = {}};
+    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = {}};
     auto answer = co_await exchange(std::move(account));
     if (!answer && answer.error().status >= 400 && answer.error().status < 500 &&
         answer.error().kind != error_kind::throttled)
