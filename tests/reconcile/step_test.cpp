@@ -136,16 +136,29 @@ TEST_CASE("two processes that initialise at once find each other") {
         b.before = [&](auto&) { b.put(state, "postern", R"({"v":1,"installation":"x","fingerprintKey":"y"})"); };
         CHECK(kind_of(b.execute([&] { return steps::initialise{"infisical", state}; })) == error_kind::conflict);
     }
-    SUBCASE("in the same instant") {
+    auto in_the_same_instant = [&](std::string text) {
         testcloud::fault twin;
         twin.what = testcloud::fault_action::hook;
         twin.to = testcloud::service::infisical;
         twin.method = "POST";
         twin.path = "/postern";
         twin.after = true;
-        twin.act = [&] { b.put(state, "postern", R"({"v":1,"installation":"x","fingerprintKey":"y"})", true); };
+        twin.act = [&b, text] { b.put(state, "postern", text, true); };
         b.m.cloud.trouble.add(twin);
+    };
+    SUBCASE("in the same instant, and the other's id is the smaller one") {
+        in_the_same_instant(R"({"v":1,"installation":"!","fingerprintKey":"y"})");
         CHECK(kind_of(b.execute([&] { return steps::initialise{"infisical", state}; })) == error_kind::conflict);
+        // That process is gone: the next one makes its key the only one.
+        CHECK(!b.execute([&] { return steps::initialise{"infisical", state}; }).failure);
+        CHECK(b.m.vault_value(state, "postern").find("\"!\"") != std::string::npos);
+        CHECK(b.m.folder(state).secrets.count("postern") == 1);
+    }
+    SUBCASE("in the same instant, and ours is the smaller one") {
+        in_the_same_instant(R"({"v":1,"installation":"x","fingerprintKey":"y"})");
+        CHECK(!b.execute([&] { return steps::initialise{"infisical", state}; }).failure);
+        CHECK(b.m.vault_value(state, "postern").find("\"x\"") == std::string::npos);
+        CHECK(b.m.folder(state).secrets.count("postern") == 1);
     }
 }
 
