@@ -230,14 +230,13 @@ awaitable<result<std::vector<domain::live_application>>> cloudflare::list_applic
         co_return items.error();
     std::vector<domain::live_application> out;
     for (const auto& item : *items) {
-        if (!access::admits_machines(item))
-            continue;
         auto application = access::application(item, reusable);
         if (!application)
             co_return failure(error_kind::unavailable, where,
                               "an application in the list, or a policy of it, has no id");
         out.push_back(std::move(*application));
     }
+    access::count_users_elsewhere(out, reusable);
     co_return out;
 }
 
