@@ -249,6 +249,30 @@ TEST_CASE("deliver: one PATCH, and only where the app is as it was judged") {
     }
 }
 
+TEST_CASE("a release that sets a variable of a longer name is nobody's release of ours") {
+    bench b;
+    auto& heroku = b.heroku();
+    auto set_another = [&](std::string status) {
+        b.m.cloud.platform.set(heroku, "MY_" + var, "x");
+        heroku.releases.back().status = std::move(status);
+    };
+    SUBCASE("failed, right after ours") {
+        testcloud::fault meanwhile;
+        meanwhile.what = testcloud::fault_action::hook;
+        meanwhile.method = "PATCH";
+        meanwhile.after = true;
+        meanwhile.act = [&] { set_another("failed"); };
+        b.m.cloud.trouble.add(meanwhile);
+    }
+    SUBCASE("pending, before ours") {
+        set_another("pending");
+    }
+    const auto& out = b.execute([&] { return b.deliver(""); });
+    INFO((out.failure ? out.failure->message() : ""));
+    REQUIRE(out.value);
+    CHECK(out.value->fingerprint == b.two);
+}
+
 TEST_CASE("a release phase is waited for, and its failure told") {
     bench b;
     auto& heroku = b.heroku();
