@@ -350,6 +350,20 @@ TEST_CASE("prove: a stranger first, then twice in a row; a host that is not guar
         CHECK(out.proved->last == domain::verdict::public_path);
         CHECK(visits() == 0);
     }
+    SUBCASE("guarded by an application that we do not mean") {
+        b.m.cloud.access.config.apps.at(b.m.cloud.example.app_id).aud = std::string(64, 'a');
+        const auto print_of = b.before;
+        b.before = [&](domain::observed& world) {
+            print_of(world);
+            for (auto& each : world.accounts.begin()->second->applications)
+                each.aud = std::string(64, 'b');
+        };
+        const auto& out = b.execute([&] { return prove(print, 3); });
+        REQUIRE(out.proved);
+        CHECK(out.proved->last == domain::verdict::not_access);
+        CHECK(out.proved->detail.find("another application") != std::string::npos);
+        CHECK(visits() == 0);
+    }
     CHECK(b.m.cloud.ledger.leaks_in(b.out.proved->detail).empty());
 }
 
