@@ -162,6 +162,10 @@ std::string text_of(const domain::record& r, const roles& is) {
                       is.of(r.installation) + (r.deletion == domain::deletion_policy::delete_ ? ", delete" : "");
     out += "; current " + text_of(r.current, is) + "; previous " + text_of(r.previous, is);
     out += r.previous_until ? " until a day" : "";
+    out += r.cut_off ? ", cut off" : "";
+    for (const auto& c : r.lingering)
+        out += "; lingering " + text_of(c, is);
+    out += r.request ? "; REQUEST " + r.request->reason : "";
     out += r.pending ? "; PENDING " + r.pending->reason : "";
     out += r.reason.empty() ? "" : "; reason " + r.reason;
     out += "; confirmed " + is.of(r.confirmed);

@@ -114,6 +114,15 @@ std::string until_quiet(story_world& w) {
     return {};
 }
 
+// ... and again after the story's end.
+std::string until_over(story_world& w, duration afterwards) {
+    auto wrong = until_quiet(w);
+    if (!wrong.empty() || afterwards == duration{})
+        return wrong;
+    w.clock.advance(afterwards);
+    return until_quiet(w);
+}
+
 std::string complaints(story_world& w, const std::string& expected_end, interference::leaves allowed) {
     std::string out;
     if (!expected_end.empty()) {
@@ -137,7 +146,7 @@ undisturbed play(const scenario& s) {
     out.requests = w.requests_of_last;
     for (const auto& e : w.cloud.ledger.requests())
         out.calls.push_back(std::string{to_string(e.to)} + " " + e.method + " " + e.target);
-    auto wrong = until_quiet(w) + complaints(w, {});
+    auto wrong = until_over(w, s.afterwards) + complaints(w, {});
     if (!wrong.empty())
         throw std::logic_error(s.name + ", undisturbed: " + wrong);
     out.end = canonical(w);
@@ -151,7 +160,7 @@ std::string play(const scenario& s, const interference& at, std::size_t n, const
     w.apply(w.wanted());
     w.dies = {};
     w.cloud.trouble.clear();
-    return until_quiet(w) + complaints(w, expected.end, at.may_leave);
+    return until_over(w, s.afterwards) + complaints(w, expected.end, at.may_leave);
 }
 
 void tally::enter(const std::string& row, const std::string& column, bool held) {

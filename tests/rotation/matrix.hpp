@@ -37,6 +37,8 @@ std::string play(const scenario& s, const interference& at, std::size_t n, const
 
 // New processes until one finds nothing to do; why not, where that never comes.
 std::string until_quiet(story_world& w);
+// The same, then so much time, then the same again.
+std::string until_over(story_world& w, duration afterwards);
 // What is not right about a world that should be quiet and at its end.
 std::string complaints(story_world& w, const std::string& expected_end,
                        interference::leaves allowed = interference::leaves::nothing);

@@ -190,6 +190,8 @@ std::vector<scenario> successions() {
     };
 }
 
+constexpr duration overlap_and_more = 49h;
+
 // Provisioned a while ago, and now somebody asks for a rotation.
 void rotation_asked(story_world& w, domain::strategy how, std::string_view why) {
     provisioned(w);
@@ -198,7 +200,8 @@ void rotation_asked(story_world& w, domain::strategy how, std::string_view why) 
 }
 
 scenario rotation(std::string name, domain::strategy how, std::string_view why) {
-    return {"rotate: " + std::move(name), [how, why](story_world& w) { rotation_asked(w, how, why); }};
+    return {"rotate: " + std::move(name), [how, why](story_world& w) { rotation_asked(w, how, why); },
+            overlap_and_more};
 }
 
 scenario retirement(std::string name, domain::strategy how) {
@@ -206,7 +209,7 @@ scenario retirement(std::string name, domain::strategy how) {
                 rotation_asked(w, how, domain::reason::requested);
                 w.settle();
                 w.settings.how.requests.clear();
-                w.clock.advance(49h);
+                w.clock.advance(overlap_and_more);
             }};
 }
 
