@@ -1,6 +1,7 @@
 #include "provider/access_wire.hpp"
 
 #include "base/text.hpp"
+#include "domain/application.hpp"
 #include "net/json.hpp"
 
 #include <boost/json.hpp>
@@ -274,17 +275,28 @@ std::optional<domain::live_application> application(const json::value& from, con
     read_destinations(from, out);
     for (const auto& item : wire::items(from, "policies")) {
         auto p = attached(item, reusable);
-        if (!p)
+        if (!p && domain::admits_machines(out))
             return {};
-        out.policies.push_back(std::move(*p));
+        if (p)
+            out.policies.push_back(std::move(*p));
     }
     return out;
 }
 
-bool admits_machines(const json::value& application) {
-    constexpr std::array types{"self_hosted", "ssh", "vnc", "mcp", "mcp_portal"};
-    auto type = wire::text(application, "type");
-    return std::find(types.begin(), types.end(), type) != types.end();
+void count_users_elsewhere(std::vector<domain::live_application>& applications, const reusable_policies& reusable) {
+    std::map<std::string, std::int64_t> listed;
+    for (const auto& application : applications) {
+        for (const auto& policy : application.policies)
+            ++listed[policy.id];
+    }
+    for (auto& application : applications) {
+        for (auto& policy : application.policies) {
+            auto shared = reusable.find(policy.id);
+            auto counted = shared == reusable.end() ? std::nullopt : wire::number(*shared->second, "app_count");
+            if (counted && *counted > listed[policy.id])
+                policy.users_elsewhere = static_cast<int>(*counted - listed[policy.id]);
+        }
+    }
 }
 
 json::object admits(const std::string& token) {

@@ -24,9 +24,10 @@ std::optional<domain::live_policy> policy(const boost::json::value& from, bool r
 
 // Those that the account lists as reusable, by id.
 using reusable_policies = std::map<std::string, const boost::json::value*>;
+// Nothing where a policy of it cannot be read, unless no service token can pass the application anyway.
 std::optional<domain::live_application> application(const boost::json::value& from, const reusable_policies& reusable);
-// Whether an application is of a type that a service token can pass.
-bool admits_machines(const boost::json::value& application);
+// Notes how many applications use a reusable policy, as its own list counts them, beyond these.
+void count_users_elsewhere(std::vector<domain::live_application>& applications, const reusable_policies& reusable);
 
 // The rule {"service_token": {"token_id": id}}.
 boost::json::object admits(const std::string& token);

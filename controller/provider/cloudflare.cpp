@@ -186,8 +186,8 @@ awaitable<result<std::optional<json::value>>> cloudflare::look(call c) {
 }
 
 awaitable<result<cloudflare::token_status>> cloudflare::verify() {
-    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = "none"};
-    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = "none"};
+    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = {}};
+    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = {}};
     auto answer = co_await exchange(std::move(account));
     if (!answer && answer.error().status >= 400 && answer.error().status < 500 &&
         answer.error().kind != error_kind::throttled)
@@ -230,14 +230,13 @@ awaitable<result<std::vector<domain::live_application>>> cloudflare::list_applic
         co_return items.error();
     std::vector<domain::live_application> out;
     for (const auto& item : *items) {
-        if (!access::admits_machines(item))
-            continue;
         auto application = access::application(item, reusable);
         if (!application)
             co_return failure(error_kind::unavailable, where,
                               "an application in the list, or a policy of it, has no id");
         out.push_back(std::move(*application));
     }
+    access::count_users_elsewhere(out, reusable);
     co_return out;
 }
 

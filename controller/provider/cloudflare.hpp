@@ -34,8 +34,8 @@ public:
     boost::asio::awaitable<result<token_status>> verify();
 
     boost::asio::awaitable<result<std::vector<domain::live_token>>> list_tokens();
-    // All applications with their policies inlined. A policy whose kind the answer does not tell is marked reusable
-    // where it stands in the list of reusable ones.
+    // All applications, of every type, with their policies inlined. A policy whose kind the answer does not tell is
+    // marked reusable where it stands in the list of reusable ones.
     boost::asio::awaitable<result<std::vector<domain::live_application>>> list_applications();
     boost::asio::awaitable<result<std::vector<domain::live_group>>> list_groups();
     // Whether strict_service_token_auth is on; an account that may not read this says no without an error.

@@ -55,6 +55,19 @@ private:
 
     template<class Send>
     task make_credential(std::string token, std::string nonce, instant deadline, Send send);
+    task create_record(provider::infisical* vault, domain::steps::write_record s, secret value);
+    task intend_anew(provider::infisical* vault, domain::steps::write_record s, secret value);
+    boost::asio::awaitable<result<void>> replace_twins(provider::infisical* vault, domain::steps::write_credential s,
+                                                       secret value);
+    // The rows of one name, and the same after a while.
+    boost::asio::awaitable<result<vault_entries>> rows_of(provider::infisical* vault, std::string path,
+                                                          std::string key);
+    boost::asio::awaitable<result<vault_entries>> settled_rows(provider::infisical* vault, std::string path,
+                                                               std::string key, duration wait);
+    boost::asio::awaitable<result<provider::infisical::written>> make_only_row(provider::infisical* vault,
+                                                                               std::string path, std::string key,
+                                                                               secret value, std::string comment,
+                                                                               instant seen);
     // Reads the key again; an error unless it is there and holds `value`.
     boost::asio::awaitable<result<void>> read_back(provider::infisical* vault, std::string where, std::string path,
                                                    std::string key, secret value);
@@ -75,6 +88,8 @@ private:
 
 // Shared by the parts of the executor.
 domain::outcome failed(error why);
+domain::outcome unapproved();
+bool awaits_approval(const result<provider::infisical::written>& came);
 error lacks_client(const std::string& resource);
 error lacks_secret(const std::string& where, const std::string& fingerprint);
 error moved(const std::string& where, std::string what);

@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "run/execute.hpp"
 
 #include <algorithm>
@@ -16,9 +17,15 @@ constexpr int releases_looked_at = 10;
 constexpr duration first_poll = std::chrono::seconds{1};
 constexpr duration longest_poll = std::chrono::seconds{30};
 
+// As whole words: "Set MY_TOKEN, URL config vars" does not name TOKEN.
 bool names_any(const release_view& release, const std::vector<std::string>& vars) {
-    return std::any_of(vars.begin(), vars.end(),
-                       [&](const auto& var) { return release.description.find(var) != std::string::npos; });
+    for (auto word : split(release.description, ' ')) {
+        if (word.ends_with(','))
+            word.remove_suffix(1);
+        if (std::find(vars.begin(), vars.end(), word) != vars.end())
+            return true;
+    }
+    return false;
 }
 
 // The release that our PATCH made: the newest above `after` whose description names our variables, or, where none does,

@@ -1,6 +1,6 @@
 #include "run/execute.hpp"
-#include "run/record_codec.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace postern::run {
@@ -12,6 +12,8 @@ namespace steps = domain::steps;
 
 namespace {
 
+constexpr std::string_view about_key = "Kept up to date by Postern.";
+
 std::string place(const std::string& path, const std::string& key) {
     return "vault key " + key + " in " + path;
 }
@@ -19,6 +21,8 @@ std::string place(const std::string& path, const std::string& key) {
 error hidden(const std::string& where) {
     return {error_kind::refused, where, "the identity may see that it exists, but not read it", 0, {}, {}};
 }
+
+} // namespace
 
 bool awaits_approval(const result<infisical::written>& came) {
     return came.has_value() && came.value() == infisical::written::awaiting_approval;
@@ -29,8 +33,6 @@ outcome unapproved() {
     out.awaiting_approval = true;
     return out;
 }
-
-} // namespace
 
 asio::awaitable<result<void>> executor::read_back(infisical* vault, std::string where, std::string path,
                                                   std::string key, secret value) {
@@ -43,56 +45,6 @@ asio::awaitable<result<void>> executor::read_back(infisical* vault, std::string 
     if (!same(now.value()->value, expected))
         co_return moved(where, "it was written, but holds something else now");
     co_return boost::system::in_place_value;
-}
-
-executor::task executor::take(steps::initialise s) {
-    const std::string where = place(s.path, std::string{own_key});
-    auto* vault = around_.remotes.vault(s.vault);
-    if (vault == nullptr)
-        co_return failed(lacks_client("InfisicalVault/" + s.vault));
-    auto folder = co_await vault->create_folder(s.path);
-    if (folder.has_error())
-        co_return failed(folder.error());
-    auto found = co_await vault->read(s.path, std::string{own_key});
-    if (found.has_error())
-        co_return failed(found.error());
-    if (found.value())
-        co_return failed(moved(where, "another process has written it"));
-    auto created = co_await vault->create(s.path, std::string{own_key}, to_text(around_.ring.of(s.vault)),
-                                          "Postern's own: who it is here. Without this key no record can be compared.");
-    if (created.has_error())
-        co_return failed(created.error());
-    if (awaits_approval(created))
-        co_return unapproved();
-    // The vault does not keep two processes from creating one name: only the list shows both rows.
-    auto rows = co_await vault->list(s.path);
-    if (rows.has_error())
-        co_return failed(rows.error());
-    int ours = 0;
-    int others = 0;
-    const auto text = to_text(around_.ring.of(s.vault));
-    for (const auto& row : rows.value()) {
-        if (row.key == own_key)
-            ++(same(row.value, text) ? ours : others);
-    }
-    if (ours != 1 || others != 0)
-        co_return failed(moved(where, "another process has written it at the same time"));
-    co_return outcome{};
-}
-
-executor::task executor::take(steps::write_record s) {
-    auto* vault = around_.remotes.vault(s.vault);
-    if (vault == nullptr)
-        co_return failed(lacks_client("InfisicalVault/" + s.vault));
-    auto text = to_text(s.value);
-    auto value = secret::consume(text);
-    auto written = s.exists ? vault->update(s.path, s.token, std::move(value))
-                            : vault->create(s.path, s.token, std::move(value),
-                                            "Postern's record of this service token: pointers, no secret.");
-    auto came = co_await std::move(written);
-    if (came.has_error())
-        co_return failed(came.error());
-    co_return awaits_approval(came) ? unapproved() : outcome{};
 }
 
 executor::task executor::take(steps::hold s) {
@@ -136,14 +88,39 @@ executor::task executor::take(steps::write_credential s) {
     if (now != s.before)
         co_return failed(moved(where, "it changed since it was judged"));
     auto written = found.value() ? vault->update(s.path, s.key, value.copy())
-                                 : vault->create(s.path, s.key, value.copy(), "Kept up to date by Postern.");
+                                 : vault->create(s.path, s.key, value.copy(), std::string{about_key});
     auto came = co_await std::move(written);
     if (came.has_error())
         co_return failed(came.error());
     if (awaits_approval(came))
         co_return unapproved();
-    auto checked = co_await read_back(vault, where, s.path, s.key, std::move(value));
+    auto checked = co_await read_back(vault, where, s.path, s.key, value.copy());
+    if (checked.has_error() && found.value()) {
+        auto healed = replace_twins(vault, s, value.copy());
+        checked = co_await std::move(healed);
+    }
     co_return checked.has_error() ? failed(checked.error()) : outcome{};
+}
+
+// Where two processes created the key at the same instant it has two equal rows, and an update changes one of them. If
+// that is all there is, the key is made anew.
+asio::awaitable<result<void>> executor::replace_twins(infisical* vault, steps::write_credential s, secret value) {
+    const std::string where = place(s.path, s.key);
+    auto rows = co_await rows_of(vault, s.path, s.key);
+    if (rows.has_error())
+        co_return rows.error();
+    const auto seen = around_.clock.now();
+    const bool twins =
+        rows.value().size() > 1 && std::all_of(rows.value().begin(), rows.value().end(), [&](const auto& row) {
+            return same(row.value, value) || around_.ring.fingerprint(s.vault, row.value) == s.before;
+        });
+    if (!twins)
+        co_return moved(where, "it was written, but holds something else now");
+    auto made = co_await make_only_row(vault, s.path, s.key, value.copy(), std::string{about_key}, seen);
+    if (made.has_error())
+        co_return made.error();
+    auto checked = read_back(vault, where, s.path, s.key, std::move(value));
+    co_return co_await std::move(checked);
 }
 
 executor::task executor::take(steps::delete_key s) {

@@ -1,5 +1,6 @@
 #include "run/gather.hpp"
 
+#include "domain/application.hpp"
 #include "run/together.hpp"
 #include "run/views.hpp"
 
@@ -76,6 +77,8 @@ bool mentions_group(const domain::rules& of) {
 
 bool mentions_group(const std::vector<domain::live_application>& applications) {
     for (const auto& application : applications) {
+        if (!domain::admits_machines(application))
+            continue;
         for (const auto& policy : application.policies) {
             if (mentions_group(policy))
                 return true;

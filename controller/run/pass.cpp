@@ -49,6 +49,9 @@ pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop&
 
 asio::awaitable<pass_report> pass::run() {
     changed();
+    // What passed before this pass may have died since, in the plan that an operator took a while to read.
+    world_.proofs.clear();
+    world_.refusals.clear();
     auto first = read_world();
     co_await std::move(first);
     for (;;) {

@@ -50,8 +50,8 @@ struct pass_report {
 
 class pass {
 public:
-    // All outlive this object. `world` brings what the process knows of itself, and has the world as last seen
-    // afterwards.
+    // All outlive this object. `world` brings what the process knows of itself, but for proofs and refusals, which
+    // each pass makes anew, and has the world as last seen afterwards.
     pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
          pass_settings settings, const boost::asio::any_io_executor& executor);
 

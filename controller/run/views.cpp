@@ -2,6 +2,8 @@
 
 #include "run/record_codec.hpp"
 
+#include <algorithm>
+#include <tuple>
 #include <utility>
 
 namespace postern::run {
@@ -18,13 +20,17 @@ std::map<std::string, std::vector<const provider::infisical::entry*>> by_key(con
 
 using rows = std::vector<const provider::infisical::entry*>;
 
+bool all_same(const rows& of) {
+    return std::all_of(of.begin(), of.end(), [&](const auto* row) { return same(row->value, of.front()->value); });
+}
+
 domain::vault_value view_of_rows(const rows& of, const std::string& vault, key_ring& ring) {
     domain::vault_value view;
     if (of.front()->hidden)
         view.hidden = true;
     else
         view = view_of_value(of.front()->value, vault, ring);
-    view.duplicated = of.size() > 1;
+    view.duplicated = !all_same(of);
     return view;
 }
 
@@ -32,36 +38,78 @@ error unusable(const std::string& vault, std::string_view why) {
     return {error_kind::refused, "vault " + vault + " key " + std::string{own_key}, std::string{why}, 0, {}, {}};
 }
 
-result<void> read_own_key(const rows& of, const std::string& vault, key_ring& ring) {
-    if (of.front()->hidden)
-        return unusable(vault, "the identity may see that it exists, but not read it");
+error hidden_row() {
+    return {error_kind::refused, {}, "the identity may see that it exists, but not read it", 0, {}, {}};
+}
+
+result<std::optional<key_ring::installation>> counting_installation(const rows& of) {
+    std::optional<key_ring::installation> first;
+    std::optional<error> broken;
     for (const auto* row : of) {
-        if (!same(row->value, of.front()->value))
-            return unusable(vault, "it stands there more than once, with different values: one has to go");
+        if (row->hidden)
+            return hidden_row();
+        auto own = installation_from(row->value);
+        if (own.has_error())
+            broken = own.error();
+        else if (!first || own.value().id < first->id)
+            first = std::move(own.value());
     }
-    auto own = installation_from(of.front()->value);
+    if (!first && broken)
+        return *broken;
+    return first;
+}
+
+// Whether the folder is initialised: where processes wrote its own key at the same instant, it is not yet.
+result<bool> read_own_key(const rows& of, const std::string& vault, key_ring& ring) {
+    auto own = counting_installation(of);
     if (own.has_error())
         return unusable(vault, own.error().what);
-    ring.found(vault, std::move(own.value()));
-    return boost::system::in_place_value;
+    ring.found(vault, std::move(*own.value()));
+    return all_same(of);
+}
+
+bool counts_before(const domain::record& a, const domain::record& b) {
+    auto rank = [](const domain::record& r) {
+        return std::tuple(!r.current.has_value(), -r.epoch, r.pending ? r.pending->holder : r.holder, to_text(r));
+    };
+    return rank(a) < rank(b);
+}
+
+result<std::optional<domain::record>> counting_record(const rows& of) {
+    std::optional<domain::record> best;
+    for (const auto* row : of) {
+        if (row->hidden)
+            return hidden_row();
+        auto r = record_from(row->value.reveal());
+        if (r.has_error() && r.error().code != clobbered_code)
+            return r.error();
+        if (r.has_value() && (!best || counts_before(r.value(), *best)))
+            best = std::move(r.value());
+    }
+    return best;
 }
 
 void read_record(const std::string& token, const rows& of, domain::state_view& into) {
-    if (of.front()->hidden) {
-        into.unreadable[token] = "the identity may see that it exists, but not read it";
+    auto counting = counting_record(of);
+    if (counting.has_error()) {
+        into.unreadable[token] = counting.error().what;
         return;
     }
-    auto r = record_from(of.front()->value.reveal());
-    for (const auto* row : of) {
-        if (!same(row->value, of.front()->value))
-            r = error{error_kind::refused, {}, "it stands there more than once, with different contents", 0, {}, {}};
-    }
-    if (r.has_value())
-        into.records.emplace(token, std::move(r.value()));
-    else if (r.error().code == clobbered_code)
-        into.clobbered.insert(token);
+    if (!all_same(of))
+        into.doubled.insert(token);
+    if (counting.value())
+        into.records.emplace(token, std::move(*counting.value()));
     else
-        into.unreadable[token] = r.error().what;
+        into.clobbered.insert(token);
+}
+
+rows rows_of(const vault_entries& entries, std::string_view key) {
+    rows out;
+    for (const auto& entry : entries) {
+        if (entry.key == key)
+            out.push_back(&entry);
+    }
+    return out;
 }
 
 } // namespace
@@ -77,9 +125,10 @@ result<domain::state_view> view_of_state(const vault_entries& entries, const std
     domain::state_view view;
     auto keys = by_key(entries);
     if (auto own = keys.find(std::string{own_key}); own != keys.end()) {
-        if (auto read = read_own_key(own->second, vault, ring); read.has_error())
+        auto read = read_own_key(own->second, vault, ring);
+        if (read.has_error())
             return read.error();
-        view.initialised = true;
+        view.initialised = read.value();
         keys.erase(own);
     }
     view.installation = ring.of(vault).id;
@@ -92,6 +141,15 @@ result<domain::state_view> view_of_state(const vault_entries& entries, const std
             view.held[key.substr(0, dot)][key.substr(dot + 1)] = view_of_rows(of, vault, ring);
     }
     return view;
+}
+
+result<std::optional<domain::record>> record_that_counts(const vault_entries& entries, const std::string& token) {
+    return counting_record(rows_of(entries, token));
+}
+
+std::optional<key_ring::installation> installation_that_counts(const vault_entries& entries) {
+    auto own = counting_installation(rows_of(entries, own_key));
+    return own.has_value() ? std::move(own.value()) : std::nullopt;
 }
 
 std::map<std::string, domain::vault_value> view_of_folder(const vault_entries& entries,

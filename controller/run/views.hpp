@@ -22,6 +22,12 @@ using config_vars = std::map<std::string, secret>;
 // fingerprint key nothing can be compared.
 result<domain::state_view> view_of_state(const vault_entries& entries, const std::string& vault, key_ring& ring);
 
+// Of several rows of one name, the one that counts: every process picks the same. A record that is further on wins, of
+// equals the one whose holder sorts first. Nothing where no row is a record, an error where one must be left alone.
+result<std::optional<domain::record>> record_that_counts(const vault_entries& entries, const std::string& token);
+// The same for the folder's own key: the smallest id.
+std::optional<key_ring::installation> installation_that_counts(const vault_entries& entries);
+
 // The consumers' keys of a folder; other keys are not looked at.
 std::map<std::string, domain::vault_value> view_of_folder(const vault_entries& entries,
                                                           const std::set<std::string>& keys, const std::string& vault,

@@ -53,6 +53,21 @@ std::string origin_url(const fs::path& top) {
     return {};
 }
 
+// Of a clone's clone: a path, as seen from the top, which says nothing elsewhere.
+bool is_relative_path(const std::string& url) {
+    const auto colon = url.find(':');
+    const bool has_host = colon != std::string::npos && colon < url.find('/');
+    return !url.empty() && !has_host && !url.starts_with('/');
+}
+
+std::string repository_of(const fs::path& top) {
+    auto origin = origin_url(top);
+    std::error_code failed;
+    if (is_relative_path(origin))
+        origin = fs::weakly_canonical(top / origin, failed).string();
+    return repository_name(std::move(origin));
+}
+
 std::string name_of(const std::string& path) {
     std::error_code failed;
     auto full = fs::weakly_canonical(fs::absolute(path), failed);
@@ -62,7 +77,7 @@ std::string name_of(const std::string& path) {
         full = full.parent_path();
     for (auto top = full; !top.empty(); top = top.parent_path()) {
         if (fs::exists(top / ".git", failed)) {
-            const auto repository = repository_name(origin_url(top));
+            const auto repository = repository_of(top);
             return repository.empty() ? full.string() : repository + "//" + full.lexically_relative(top).string();
         }
         if (top == top.root_path())

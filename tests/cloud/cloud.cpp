@@ -88,6 +88,8 @@ outcome cloud::serve(const request& r) {
     }
     if (!out.answer.header("Date"))
         out.answer.with("Date", http_date(time.now() + date_skew[r.to]));
+    if (out.how == fate::hold)
+        return out;
     line.status = acts || out.how == fate::answer ? out.answer.status : 0;
     line.how = out.how;
     ledger.enter(std::move(line));

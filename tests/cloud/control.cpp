@@ -14,10 +14,11 @@ const std::string_view control_help = R"(The control origin (plain HTTP, JSON in
   POST /time/freeze, /time/flow  {}: stand still; follow the system's clock again
   GET  /faults                   what waits, with "seen" and "fired"
   POST /faults                   one or a list of {"service","method":"POST|write|...","path":"regex","skip":0,"times":1,
-                                 "action":"drop|reset|hang|answer|truncate|cut|delay|empty_list|hook","after":false,
+                                 "action":"drop|reset|hang|answer|truncate|cut|delay|empty_list|hold|hook","after":false,
                                  "status":503,"headers":{},"body":"text or JSON","delayMs":0,"name",
                                  "operations":[{as for POST /operator}]}   (times 0: for ever; operations: for "hook")
   DELETE /faults
+  POST /faults/release           {}: what was held is served now
   GET  /books                    {"requests","refusals","counts","consumers"}; /books/requests, /books/refusals (excused ones too, marked),
                                  /books/counts, /books/consumers, /books/secrets (values!) are its parts
   POST /books/leaks              {"text"}: names of the secrets that occur in it
@@ -144,7 +145,9 @@ fault control::read_fault(const json::object& body) {
 }
 
 reply control::faults(const request& r, const json::value& body) {
-    if (r.method == "DELETE") {
+    if (r.path == "/faults/release") {
+        cloud_.trouble.release();
+    } else if (r.method == "DELETE") {
         cloud_.trouble.clear();
     } else if (r.method == "POST" && body.is_array()) {
         for (const auto& one : body.get_array())

@@ -73,6 +73,7 @@ void visit_switches(infisical_switches& s, const Visitor& v) {
     v("hideValues", s.hide_values);
     v("versionIgnored", s.version_ignored);
     v("raceCreates", s.race_creates);
+    v("createGapMs", s.create_gap);
     v("lockout", s.lockout);
     v("loginContention", s.login_contention);
     v("enforceLimits", s.enforce_limits);

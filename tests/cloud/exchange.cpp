@@ -66,7 +66,7 @@ std::optional<service> parse_service(std::string_view text) {
 }
 
 std::string_view to_string(fate f) {
-    constexpr std::array<std::string_view, 5> names{"answer", "drop", "reset", "hang", "cut"};
+    constexpr std::array<std::string_view, 6> names{"answer", "drop", "reset", "hang", "cut", "hold"};
     return names[static_cast<std::size_t>(f)];
 }
 

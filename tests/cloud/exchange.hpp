@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,14 +67,16 @@ struct reply {
 reply json_reply(int status, const json::value& body);
 reply text_reply(int status, std::string content_type, std::string body);
 
-// What the caller gets to see: the reply, a closed connection, a reset one, nothing at all, or half a reply.
-enum class fate { answer, drop, reset, hang, cut };
+// What the caller gets to see: the reply, a closed connection, a reset one, nothing at all, half a reply, or nothing
+// until somebody says so, when the request is to be served again.
+enum class fate { answer, drop, reset, hang, cut, hold };
 std::string_view to_string(fate f);
 
 struct outcome {
     reply answer;
     fate how = fate::answer;
-    duration delay{}; // real time that the server waits before it answers
+    duration delay{};               // real time that the server waits before it answers
+    std::shared_ptr<bool> released; // of `hold`
 };
 
 // Tolerant readers of a JSON object: nothing where the member is absent or of another type.

@@ -7,12 +7,12 @@ namespace postern::testcloud {
 
 namespace {
 
-constexpr std::array<std::string_view, 9> names{"drop", "reset", "hang",       "answer", "truncate",
-                                                "cut",  "delay", "empty_list", "hook"};
+constexpr std::array<std::string_view, 10> names{"drop", "reset", "hang",       "answer", "truncate",
+                                                 "cut",  "delay", "empty_list", "hold",   "hook"};
 
 bool ends_the_exchange(fault_action what) {
     return what == fault_action::drop || what == fault_action::reset || what == fault_action::hang ||
-           what == fault_action::answer;
+           what == fault_action::hold || what == fault_action::answer;
 }
 
 void empty_the_list(reply& answer) {
@@ -46,6 +46,8 @@ std::string_view to_string(fault_action a) {
 void faults::add(fault f) {
     if (f.name.empty())
         f.name = to_string(f.what);
+    if (f.what == fault_action::hold)
+        f.released = std::make_shared<bool>(false);
     std::regex path{f.path};
     waiting_.push_back({std::move(f), std::move(path)});
 }
@@ -55,6 +57,14 @@ std::vector<fault> faults::all() const {
     for (const auto& one : waiting_)
         out.push_back(one.what);
     return out;
+}
+
+void faults::release() {
+    for (auto& one : waiting_) {
+        if (one.what.released)
+            *one.what.released = true;
+    }
+    std::erase_if(waiting_, [](const auto& one) { return one.what.released != nullptr; });
 }
 
 std::vector<fault> faults::meet(const request& r) {
@@ -86,6 +96,10 @@ void apply_to(const fault& f, outcome& out) {
         return;
     case fault_action::hang:
         out.how = fate::hang;
+        return;
+    case fault_action::hold:
+        out.how = fate::hold;
+        out.released = f.released;
         return;
     case fault_action::cut:
         out.how = fate::cut;

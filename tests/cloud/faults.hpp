@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <regex>
 #include <string>
@@ -24,6 +25,7 @@ enum class fault_action {
     cut,        // the service acts; the connection closes in the middle of its body
     delay,      // the service acts; the reply comes `delay` of real time later
     empty_list, // the service acts; its `result`, `secrets` or whole array comes empty, with success
+    hold,       // nothing happens until release() is called; then the service acts and answers
     hook        // `act` runs before the service does (with `after`: after it): somebody else's edit
 };
 
@@ -44,6 +46,7 @@ struct fault {
     std::string body;
     duration delay{};
     std::function<void()> act;
+    std::shared_ptr<bool> released; // of `hold`
 
     std::size_t seen = 0;
     std::size_t fired = 0;
@@ -54,6 +57,8 @@ public:
     // Throws std::regex_error on a path that is no regular expression.
     void add(fault f);
     void clear() { waiting_.clear(); }
+    // Lets every held request go on; none is held any more.
+    void release();
     std::vector<fault> all() const;
 
     // Those that meet this request, counted.

@@ -9,7 +9,7 @@ harbour::harbour(boost::asio::io_context& io, cloud& what, harbour_options optio
         const bool plain = to == service::control || !authority_;
         auto handle = [this, to](const request& r) {
             if (to == service::control)
-                return outcome{control_.serve(r), fate::answer, {}};
+                return outcome{control_.serve(r), fate::answer, {}, {}};
             return cloud_.serve(r);
         };
         servers_.push_back(std::make_unique<server>(io, to, handle, port, plain ? nullptr : &authority_->context()));

@@ -27,6 +27,7 @@ struct infisical_switches {
     bool hide_values = false;             // may describe but not read: placeholders in lists, 403 on a GET
     bool version_ignored = false;         // as before April 2025
     bool race_creates = false;            // a create of an existing key makes a second row
+    duration create_gap{};                // a create does not see rows that are younger: it looks, then inserts
     bool lockout = true;                  // three bad logins lock the client id for 300 s
     bool login_contention = false;        // a bad login answers 429
     bool enforce_limits = false;          // per route and minute, below

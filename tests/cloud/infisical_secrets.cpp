@@ -151,7 +151,11 @@ reply infisical::get_secret(const request& r, place at, const std::string& key) 
 }
 
 reply infisical::create_secret(const json::object& body, place at, const std::string& key) {
-    if (at.folder->secrets.contains(key) && !switches.race_creates)
+    const auto [from, to] = at.folder->secrets.equal_range(key);
+    const bool seen = std::any_of(from, to, [&](const auto& row) {
+        return switches.create_gap == duration{} || row.second.created_at + switches.create_gap < time_.now();
+    });
+    if (seen && !switches.race_creates)
         return failure(400, "BadRequest", switches.old_server ? "Secret already exist" : "Secret already exists");
     if (needs_approval(at.path))
         return approval();

@@ -77,6 +77,8 @@ struct server::state : std::enable_shared_from_this<state> {
     asio::awaitable<void> accept_all();
     asio::awaitable<void> plain_session(tcp::socket socket);
     asio::awaitable<void> tls_session(tcp::socket socket);
+    // False where the server stops first.
+    asio::awaitable<bool> wait_for(std::shared_ptr<bool> released);
     template<class Stream>
     asio::awaitable<void> converse(Stream& stream);
     template<class Stream>
@@ -118,6 +120,19 @@ asio::awaitable<void> server::state::tls_session(tcp::socket socket) {
     co_await converse(stream);
 }
 
+asio::awaitable<bool> server::state::wait_for(std::shared_ptr<bool> released) {
+    asio::steady_timer timer{io};
+    while (!*released) {
+        boost::system::error_code ec;
+        auto token = asio::redirect_error(asio::use_awaitable, ec);
+        timer.expires_after(std::chrono::milliseconds{2});
+        co_await timer.async_wait(token);
+        if (ec || stopping)
+            co_return false;
+    }
+    co_return true;
+}
+
 template<class Stream>
 asio::awaitable<void> server::state::converse(Stream& stream) {
     beast::flat_buffer buffer;
@@ -135,6 +150,13 @@ asio::awaitable<void> server::state::converse(Stream& stream) {
         const bool head = message.method() == http::verb::head;
         const auto r = take_in(to, message);
         auto out = handle(r);
+        while (out.how == fate::hold) {
+            auto held = wait_for(out.released);
+            const bool released = co_await std::move(held);
+            if (!released)
+                co_return;
+            out = handle(r);
+        }
         const bool go_on = co_await answer(stream, std::move(out), head, keep_alive);
         if (!go_on || stopping)
             co_return;
@@ -202,7 +224,7 @@ void server::stop() {
     if (state_->stopping)
         return;
     state_->stopping = true;
-    state_->handle = [](const request&) { return outcome{{}, fate::drop, {}}; };
+    state_->handle = [](const request&) { return outcome{{}, fate::drop, {}, {}}; };
     boost::system::error_code ec;
     state_->acceptor.close(ec);
     for (auto& signal : state_->running)

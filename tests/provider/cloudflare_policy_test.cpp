@@ -84,18 +84,36 @@ TEST_CASE("applications: hosts, open paths, types") {
                {"behavior":"other","path_pattern":"/x"}]},{"type":"worker"}]},
           {"id":"2","type":"self_hosted","name":"from destinations","domain":null,
            "destinations":[{"type":"public","uri":"only.example.com"}]},
-          {"id":"3","type":"saas","name":"not for machines"},
+          {"id":"3","type":"saas","name":"not for machines",
+           "policies":[{"id":"p","decision":"allow","include":[]},{"id":"unheard of"}]},
           {"id":"4","type":"ssh","domain":"ssh.example.com"}])"));
     b.wire.expect(method::get, account + "/access/apps?per_page=100&page=2").answers(200, ok("[]"));
     auto list = run(b.io, b.api.list_applications());
     REQUIRE(list);
-    REQUIRE(list->size() == 3);
+    REQUIRE(list->size() == 4);
     using names = std::vector<std::string>;
     CHECK(list->at(0).destinations == names{"billing.example.com/Admin", "*.example.org", "new.example.com"});
     CHECK(list->at(0).open_paths == names{"/health*"});
     CHECK(list->at(0).aud == "aa");
     CHECK(list->at(1).destinations == names{"only.example.com"});
-    CHECK(list->at(2).type == "ssh");
+    CHECK(list->at(2).type == "saas");
+    CHECK(list->at(2).destinations.empty());
+    CHECK(list->at(2).policies.size() == 1);
+    CHECK(list->at(3).type == "ssh");
+}
+
+TEST_CASE("a reusable policy that more applications use than are listed says so") {
+    bench b;
+    const auto used = [&](const std::string& count) {
+        return b.listed(R"(["p1",{"id":"p2","decision":"allow","reusable":false}])",
+                        R"([{"id":"p1","decision":"allow")" + count + "}]");
+    };
+    CHECK(used(R"(,"app_count":3)").policies[0].users_elsewhere == 2);
+    CHECK(used(R"(,"app_count":1)").policies[0].users_elsewhere == 0);
+    CHECK(used(R"(,"app_count":0)").policies[0].users_elsewhere == 0);
+    CHECK(used("").policies[0].users_elsewhere == 0);
+    CHECK(used(R"(,"app_count":3)").policies[1].users_elsewhere == 0);
+    CHECK(used(R"(,"app_count":3)").policies[0].version == used("").policies[0].version);
 }
 
 TEST_CASE("policies: decisions, rules, kinds") {

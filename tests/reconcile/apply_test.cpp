@@ -35,6 +35,19 @@ void check_console(miniature& m) {
     CHECK(m.cloud.checks.refusals().empty());
 }
 
+// As one process does it whose operator is asked in between.
+boost::asio::awaitable<void> plan_then_apply(miniature* m, miniature::hands h, std::function<void()> between) {
+    auto executor = co_await boost::asio::this_coro::executor;
+    run::progress nobody;
+    auto planning = run::make_plan(h.around, h.reader, h.world, h.halt, nobody, m->settings);
+    auto planned = co_await std::move(planning);
+    CHECK(!planned.steps.empty());
+    between();
+    run::pass pass{h.around, h.reader, h.world, h.halt, m->told, m->settings, executor};
+    auto applying = pass.run();
+    co_await std::move(applying);
+}
+
 } // namespace
 
 TEST_CASE("apply goes from nothing to the fixed point, and the second pass writes nothing") {
@@ -94,6 +107,26 @@ TEST_CASE("plan says what apply then does, and writes nothing") {
     std::sort(done.begin(), done.end());
     CHECK(listed(expected) == listed(done));
     CHECK(m.plan(wanted).steps.empty());
+}
+
+TEST_CASE("what passed while the plan was made is proved again before it overwrites anything") {
+    miniature m;
+    auto wanted = documents(console_documents());
+    m.apply(wanted);
+    auto& key = m.cloud.vault.environment("prod")->folders.at("/MooseQuest/cloudflare").secrets;
+    auto& value = key.find("CF_ACCESS_SVC_CONSOLE")->second.value;
+    value = "garbage";
+    std::string fix;
+    // While the operator reads the plan, somebody in a hurry rotates the token and stores the new credential.
+    auto rotate_by_hand = [&] {
+        m.cloud.checks.excuse_from_now_on({});
+        auto& token = m.cloud.access.config.tokens.at(m.tokens("console-self-probe").front()->id);
+        token.secret = testcloud::dice::client_secret();
+        value = fix = token.client_id + ":" + token.secret;
+        m.cloud.changed();
+    };
+    m.in_process(wanted, [&](miniature::hands h) { return plan_then_apply(&m, h, rotate_by_hand); });
+    CHECK(m.vault_value("/MooseQuest/cloudflare", "CF_ACCESS_SVC_CONSOLE") == fix);
 }
 
 TEST_CASE("no secret is in the log, in a plan's steps, or in what Postern keeps beside the credentials") {

@@ -74,6 +74,8 @@ TEST_CASE("Postern's folder is taken apart") {
     entries.push_back(entry("one.n1", "a.access:s"));
     entries.push_back(entry("one.n2", "b.access:s"));
     entries.push_back(entry("one.n2", "b.access:s"));
+    entries.push_back(entry("one.n3", "b.access:s"));
+    entries.push_back(entry("one.n3", "c.access:s"));
     auto state = run::view_of_state(entries, "v", ring);
     REQUIRE(state.has_value());
     const auto& view = state.value();
@@ -86,7 +88,8 @@ TEST_CASE("Postern's folder is taken apart") {
     const auto& held = view.held.at("one");
     CHECK(held.at("n1").client_id == "a.access");
     CHECK(!held.at("n1").duplicated);
-    CHECK(held.at("n2").duplicated);
+    CHECK(!held.at("n2").duplicated); // equal rows say one thing
+    CHECK(held.at("n3").duplicated);
     CHECK(ring.find(held.at("n1").fingerprint) != nullptr);
 
     run::vault_entries bare;
@@ -96,7 +99,7 @@ TEST_CASE("Postern's folder is taken apart") {
     CHECK(fresh.value().installation == ring.of("w").id);
 }
 
-TEST_CASE("an own key that is hidden, wrong or doubled is an error that quotes nothing") {
+TEST_CASE("an own key that is hidden or wrong is an error that quotes nothing") {
     run::key_ring ring;
     auto refused = [&](run::vault_entries entries) {
         auto state = run::view_of_state(entries, "v", ring);
@@ -110,10 +113,46 @@ TEST_CASE("an own key that is hidden, wrong or doubled is an error that quotes n
     run::vault_entries wrong;
     wrong.push_back(entry("postern", "hush"));
     refused(std::move(wrong));
+}
+
+TEST_CASE("of two own keys the smaller id counts, and the folder is not initialised before it is the only one") {
+    run::key_ring ring;
     run::vault_entries doubled;
-    doubled.push_back(entry("postern", R"({"v":1,"installation":"a","fingerprintKey":"hush"})"));
-    doubled.push_back(entry("postern", R"({"v":1,"installation":"b","fingerprintKey":"hush"})"));
-    refused(std::move(doubled));
+    doubled.push_back(entry("postern", R"({"v":1,"installation":"b","fingerprintKey":"k"})"));
+    doubled.push_back(entry("postern", R"({"v":1,"installation":"a","fingerprintKey":"l"})"));
+    auto state = run::view_of_state(doubled, "v", ring);
+    REQUIRE(state.has_value());
+    CHECK(!state.value().initialised);
+    CHECK(state.value().installation == "a");
+}
+
+TEST_CASE("of two records the one that is further on counts, of equals the one whose holder sorts first") {
+    auto intent_of = [](std::string holder) {
+        domain::record r;
+        r.epoch = 1;
+        r.pending = domain::intent{};
+        r.pending->holder = std::move(holder);
+        return r;
+    };
+    auto counting = [](std::vector<std::string> texts) {
+        run::vault_entries entries;
+        for (auto& text : texts)
+            entries.push_back(entry("t", std::move(text)));
+        run::key_ring ring;
+        auto state = run::view_of_state(entries, "v", ring);
+        REQUIRE(state.has_value());
+        CHECK(state.value().doubled.contains("t"));
+        CHECK(state.value().records.contains("t"));
+        return state.value().records.at("t");
+    };
+    const auto a = intent_of("a");
+    const auto b = intent_of("b");
+    auto done = intent_of("c");
+    done.current = domain::credential{"n", "id", "client", "fingerprint"};
+    CHECK(counting({run::to_text(b), run::to_text(a)}).pending->holder == "a");
+    CHECK(counting({run::to_text(a), run::to_text(b)}).pending->holder == "a");
+    CHECK(counting({run::to_text(a), run::to_text(done)}).current);
+    CHECK(counting({"garbage", run::to_text(b)}).pending->holder == "b");
 }
 
 TEST_CASE("an app's variables become one value") {

@@ -136,16 +136,29 @@ TEST_CASE("two processes that initialise at once find each other") {
         b.before = [&](auto&) { b.put(state, "postern", R"({"v":1,"installation":"x","fingerprintKey":"y"})"); };
         CHECK(kind_of(b.execute([&] { return steps::initialise{"infisical", state}; })) == error_kind::conflict);
     }
-    SUBCASE("in the same instant") {
+    auto in_the_same_instant = [&](std::string text) {
         testcloud::fault twin;
         twin.what = testcloud::fault_action::hook;
         twin.to = testcloud::service::infisical;
         twin.method = "POST";
         twin.path = "/postern";
         twin.after = true;
-        twin.act = [&] { b.put(state, "postern", R"({"v":1,"installation":"x","fingerprintKey":"y"})", true); };
+        twin.act = [&b, text] { b.put(state, "postern", text, true); };
         b.m.cloud.trouble.add(twin);
+    };
+    SUBCASE("in the same instant, and the other's id is the smaller one") {
+        in_the_same_instant(R"({"v":1,"installation":"!","fingerprintKey":"y"})");
         CHECK(kind_of(b.execute([&] { return steps::initialise{"infisical", state}; })) == error_kind::conflict);
+        // That process is gone: the next one makes its key the only one.
+        CHECK(!b.execute([&] { return steps::initialise{"infisical", state}; }).failure);
+        CHECK(b.m.vault_value(state, "postern").find("\"!\"") != std::string::npos);
+        CHECK(b.m.folder(state).secrets.count("postern") == 1);
+    }
+    SUBCASE("in the same instant, and ours is the smaller one") {
+        in_the_same_instant(R"({"v":1,"installation":"x","fingerprintKey":"y"})");
+        CHECK(!b.execute([&] { return steps::initialise{"infisical", state}; }).failure);
+        CHECK(b.m.vault_value(state, "postern").find("\"x\"") == std::string::npos);
+        CHECK(b.m.folder(state).secrets.count("postern") == 1);
     }
 }
 
@@ -236,6 +249,30 @@ TEST_CASE("deliver: one PATCH, and only where the app is as it was judged") {
     }
 }
 
+TEST_CASE("a release that sets a variable of a longer name is nobody's release of ours") {
+    bench b;
+    auto& heroku = b.heroku();
+    auto set_another = [&](std::string status) {
+        b.m.cloud.platform.set(heroku, "MY_" + var, "x");
+        heroku.releases.back().status = std::move(status);
+    };
+    SUBCASE("failed, right after ours") {
+        testcloud::fault meanwhile;
+        meanwhile.what = testcloud::fault_action::hook;
+        meanwhile.method = "PATCH";
+        meanwhile.after = true;
+        meanwhile.act = [&] { set_another("failed"); };
+        b.m.cloud.trouble.add(meanwhile);
+    }
+    SUBCASE("pending, before ours") {
+        set_another("pending");
+    }
+    const auto& out = b.execute([&] { return b.deliver(""); });
+    INFO((out.failure ? out.failure->message() : ""));
+    REQUIRE(out.value);
+    CHECK(out.value->fingerprint == b.two);
+}
+
 TEST_CASE("a release phase is waited for, and its failure told") {
     bench b;
     auto& heroku = b.heroku();
@@ -311,6 +348,20 @@ TEST_CASE("prove: a stranger first, then twice in a row; a host that is not guar
         const auto& out = b.execute([&] { return prove(print, 3); });
         REQUIRE(out.proved);
         CHECK(out.proved->last == domain::verdict::public_path);
+        CHECK(visits() == 0);
+    }
+    SUBCASE("guarded by an application that we do not mean") {
+        b.m.cloud.access.config.apps.at(b.m.cloud.example.app_id).aud = std::string(64, 'a');
+        const auto print_of = b.before;
+        b.before = [&](domain::observed& world) {
+            print_of(world);
+            for (auto& each : world.accounts.begin()->second->applications)
+                each.aud = std::string(64, 'b');
+        };
+        const auto& out = b.execute([&] { return prove(print, 3); });
+        REQUIRE(out.proved);
+        CHECK(out.proved->last == domain::verdict::not_access);
+        CHECK(out.proved->detail.find("another application") != std::string::npos);
         CHECK(visits() == 0);
     }
     CHECK(b.m.cloud.ledger.leaks_in(b.out.proved->detail).empty());

@@ -26,6 +26,7 @@ public:
         known_[m.cloud.example.api_token] = "the API token";
         read_installation();
         name_tokens();
+        name_former_credentials();
         name_policies();
         name_nonces();
     }
@@ -34,7 +35,12 @@ public:
         if (text.empty())
             return "nothing";
         const auto at = known_.find(text);
-        return at == known_.end() ? "unknown " + text : at->second;
+        if (at != known_.end())
+            return at->second;
+        const auto colon = text.find(':');
+        const bool dead =
+            colon != text.npos && m_.cloud.ledger.ever_a_credential(text.substr(0, colon), text.substr(colon + 1));
+        return dead ? "credential of a token that is gone" : "unknown " + text;
     }
     // The text with every known id in it replaced.
     std::string within(std::string text) const {
@@ -99,6 +105,18 @@ private:
             known_[ring_.fingerprint(vault_name, secret{text})] = role;
     }
 
+    // What was a token's credential before somebody rotated it.
+    void name_former_credentials() {
+        for (const auto& [path, folder] : m_.cloud.vault.environment("prod")->folders) {
+            for (const auto& [key, row] : folder.secrets) {
+                const auto colon = row.value.find(':');
+                const auto token = known_.find(row.value.substr(0, colon));
+                if (colon != row.value.npos && token != known_.end() && !known_.contains(row.value))
+                    know_credential(token->first, row.value.substr(colon + 1), "former credential, " + token->second);
+            }
+        }
+    }
+
     void name_policies() {
         for (const auto& [app_id, app] : m_.cloud.access.config.apps) {
             int nth = 0;
@@ -114,9 +132,11 @@ private:
             return;
         for (const auto& [key, row] : own->second.secrets) {
             const auto dot = key.find('.');
+            if (dot == key.npos)
+                continue;
             const auto value = known_.find(row.value);
-            if (dot != key.npos && value != known_.end())
-                known_.emplace(key.substr(dot + 1), "nonce of the " + value->second);
+            known_.emplace(key.substr(dot + 1),
+                           "nonce of " + (value == known_.end() ? std::string{"no credential"} : value->second));
         }
     }
 
@@ -142,14 +162,19 @@ std::string text_of(const domain::record& r, const roles& is) {
                       is.of(r.installation) + (r.deletion == domain::deletion_policy::delete_ ? ", delete" : "");
     out += "; current " + text_of(r.current, is) + "; previous " + text_of(r.previous, is);
     out += r.previous_until ? " until a day" : "";
+    out += r.cut_off ? ", cut off" : "";
+    for (const auto& c : r.lingering)
+        out += "; lingering " + text_of(c, is);
+    out += r.request ? "; REQUEST " + r.request->reason : "";
     out += r.pending ? "; PENDING " + r.pending->reason : "";
     out += r.reason.empty() ? "" : "; reason " + r.reason;
     out += "; confirmed " + is.of(r.confirmed);
     for (const auto& p : r.policies) {
-        out += "; " + p.binding + " at " + is.of(p.policy) + " put";
+        std::vector<std::string> put;
         for (const auto& id : p.put)
-            out += " " + is.of(id);
-        out += " proved " + is.of(p.proved);
+            put.push_back(is.of(id));
+        std::sort(put.begin(), put.end());
+        out += "; " + p.binding + " at " + is.of(p.policy) + " put " + join(put, ", ") + " proved " + is.of(p.proved);
     }
     for (const auto& d : r.deliveries)
         out += "; app " + d.app + " " + join(d.vars, ",") + " intended " + is.of(d.intended) + " delivered " +
@@ -210,6 +235,23 @@ std::string canonical(miniature& m) {
     }
     std::sort(lines.begin(), lines.end());
     return join(lines, "\n") + "\n";
+}
+
+std::string without_echoes(const std::string& canonical_text) {
+    std::vector<std::string> lines;
+    for (auto line : split(canonical_text, '\n')) {
+        const auto list = line.find(" released: ");
+        std::string kept{line.substr(0, list)};
+        std::string_view before;
+        for (auto release : split(list == line.npos ? std::string_view{} : line.substr(list), ',')) {
+            if (release != before)
+                kept += release;
+            before = release;
+        }
+        lines.push_back(std::move(kept));
+    }
+    lines.erase(std::unique(lines.begin(), lines.end()), lines.end());
+    return join(lines, "\n");
 }
 
 std::string difference(const std::string& before, const std::string& now) {

@@ -12,6 +12,9 @@ namespace postern::testing {
 
 std::string canonical(miniature& m);
 
+// The same where an app's release that repeats the one before it counts as one, and so do rows of one name and value.
+std::string without_echoes(const std::string& canonical_text);
+
 // The lines of `now` that `before` does not have, marked "+", and the other way round, marked "-".
 std::string difference(const std::string& before, const std::string& now);
 

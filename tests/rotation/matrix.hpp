@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,9 @@ namespace postern::testing {
 struct interference {
     std::string name;
     std::function<void(story_world&, std::size_t n)> arm;
+    // A process that goes on late may set a config var once more to the value that it has, which makes a release, and
+    // two at once may create a key twice with one value; nothing else.
+    enum class leaves { nothing, echoes } may_leave = leaves::nothing;
 };
 
 const std::vector<interference>& interferences();
@@ -33,8 +37,15 @@ std::string play(const scenario& s, const interference& at, std::size_t n, const
 
 // New processes until one finds nothing to do; why not, where that never comes.
 std::string until_quiet(story_world& w);
+// The same, then so much time, then the same again.
+std::string until_over(story_world& w, duration afterwards);
 // What is not right about a world that should be quiet and at its end.
-std::string complaints(story_world& w, const std::string& expected_end);
+std::string complaints(story_world& w, const std::string& expected_end,
+                       interference::leaves allowed = interference::leaves::nothing);
+
+// POSTERN_MATRIX=full: everything, not a sample.
+bool is_full();
+std::string_view environment(const char* name);
 
 // Counts by row and column, and prints them as a table with totals.
 class tally {

@@ -1,5 +1,7 @@
 #include "rotation/scenario.hpp"
 
+#include "domain/reason.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -113,6 +115,11 @@ std::vector<scenario> vault_repairs() {
     return {
         drift("vault value deleted", [](story_world& w) { w.erase(creds, vault_key); }),
         drift("vault value garbage", [](story_world& w) { w.overwrite(creds, vault_key, "garbage"); }),
+        drift("vault value garbage, in two rows",
+              [](story_world& w) {
+                  w.overwrite(creds, vault_key, "garbage");
+                  w.cloud.vault.put(w.folder_of(creds), vault_key, "garbage", true);
+              }),
         drift("held key deleted", [](story_world& w) { w.erase(own, w.held_key(probe)); }),
         drift("held key garbage", [](story_world& w) { w.overwrite(own, w.held_key(probe), "garbage"); }),
         drift("record deleted", [](story_world& w) { w.erase(own, probe); }),
@@ -180,6 +187,49 @@ std::vector<scenario> successions() {
              // Its credential is dead in the vault and at the apps until the successor's is there.
              w.cloud.checks.excuse_from_now_on({"", "", "", "unknown client id"});
          }},
+    };
+}
+
+constexpr duration overlap_and_more = 49h;
+
+// Provisioned a while ago, and now somebody asks for a rotation.
+void rotation_asked(story_world& w, domain::strategy how, std::string_view why) {
+    provisioned(w);
+    w.clock.advance(24h);
+    w.settings.how.requests[probe] = {w.clock.now(), std::string{why}, how, "somebody", false};
+}
+
+scenario rotation(std::string name, domain::strategy how, std::string_view why) {
+    return {"rotate: " + std::move(name), [how, why](story_world& w) { rotation_asked(w, how, why); },
+            overlap_and_more};
+}
+
+scenario retirement(std::string name, domain::strategy how) {
+    return {"retire: " + std::move(name), [how](story_world& w) {
+                rotation_asked(w, how, domain::reason::requested);
+                w.settle();
+                w.settings.how.requests.clear();
+                w.clock.advance(overlap_and_more);
+            }};
+}
+
+std::vector<scenario> rotations() {
+    using domain::strategy;
+    namespace reason = domain::reason;
+    return {
+        rotation("Replace", strategy::replace, reason::requested),
+        rotation("InPlace", strategy::in_place, reason::requested),
+        {"rotate: Renew, expiring",
+         [](story_world& w) {
+             w.yaml = replaced(console_documents(), "  duration: 8760h\n",
+                               "  duration: 8760h\n  rotation: {strategy: Renew}\n");
+             w.settle();
+             w.clock.advance(std::chrono::hours{8760 - 24});
+         }},
+        rotation("Replace, compromised", strategy::replace, reason::compromised),
+        rotation("InPlace, compromised", strategy::in_place, reason::compromised),
+        retirement("Replace", strategy::replace),
+        retirement("InPlace", strategy::in_place),
     };
 }
 
@@ -272,7 +322,8 @@ testcloud::service_token& story_world::token(const std::string& name) {
 const std::vector<scenario>& scenarios() {
     static const std::vector<scenario> all = [] {
         std::vector<scenario> out{{"provision", nothing_yet}};
-        for (auto group : {adoptions(), access_repairs(), vault_repairs(), app_repairs(), successions(), departures()})
+        for (auto group :
+             {adoptions(), access_repairs(), vault_repairs(), app_repairs(), successions(), rotations(), departures()})
             out.insert(out.end(), group.begin(), group.end());
         return out;
     }();

@@ -33,6 +33,9 @@ struct story_world : miniature {
 struct scenario {
     std::string name;
     std::function<void(story_world&)> prepare; // documents, and the world as the pass finds it
+    // Time that passes once all is quiet, before the ends are compared: a rotation in place whose reply was lost is
+    // healed by a second token, which shows until the overlap is over.
+    duration afterwards{};
 };
 
 const std::vector<scenario>& scenarios();

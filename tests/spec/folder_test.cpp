@@ -152,6 +152,12 @@ TEST_CASE("a working tree's source is called after its origin, wherever it lies"
         CHECK(spec::source_name({(top / "specs").string()}) == "github.com/raxx/infra//specs");
         CHECK(spec::source_name({top.string()}) == "github.com/raxx/infra//.");
     }
+    for (auto place : {"here", "there"}) {
+        const auto top = here / (std::string{place} + "/infra");
+        here.write(std::string{place} + "/infra/specs/a.yaml", "x: 1\n");
+        here.write(std::string{place} + "/infra/.git/config", "[remote \"origin\"]\n\turl = ../bare.git\n");
+        CHECK(spec::source_name({(top / "specs").string()}) == (here / place).string() + "/bare//specs");
+    }
     here.write("three/.git/config", "[core]\n");
     here.write("three/specs/a.yaml", "x: 1\n");
     CHECK(spec::source_name({(here / "three/specs").string()}) == (here / "three/specs").string());
