@@ -110,8 +110,8 @@ private:
         put(a, b, c, d, e, f);
     }
     void one(const record& x) {
-        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v] = x;
-        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
+        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = x;
+        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u);
     }
     void one(const live_token& x) {
         const auto& [a, b, c, d, e, f, g, h] = x;
@@ -135,8 +135,8 @@ private:
         put(x.id, x.name);
     }
     void one(const account_view& x) {
-        const auto& [a, b, c, d, e, f, g, h] = x;
-        put(a, b, c, d, e, f, g, h);
+        const auto& [a, b, c, d, e, f, g] = x;
+        put(a, b, c, d, e, f, g);
     }
     void one(const vault_value& x) {
         const auto& [a, b, c, d] = x;
