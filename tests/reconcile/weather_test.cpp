@@ -571,11 +571,18 @@ row edge_row(std::string_view name, fault what, expected e) {
 } // namespace
 
 TEST_CASE("bad weather: a smoke test that does not pass is named for what it is") {
-    const std::string login = "https://raxx.cloudflareaccess.com/cdn-cgi/access/login/console.raxx.app?kid=x";
+    const std::string login = "https://raxx.cloudflareaccess.com/cdn-cgi/access/login/console.raxx.app";
     play_all({
         edge_row(
             "302 to the login", edge_answers(302, {{"Location", login}}, ""),
             {console_token, "Verified", reason::propagating, weight::waiting, {"HTTP 302", "login page", "policy"}}),
+        edge_row("302 to the login of an application that is not meant",
+                 edge_answers(302, {{"Location", login + "?kid=" + std::string(64, 'f')}}, ""),
+                 {console_token,
+                  "Verified",
+                  reason::proof_failed,
+                  weight::failed,
+                  {"HTTP 302", "another application", "the credential is not shown to it"}}),
         edge_row("401", edge_answers(401, {{"WWW-Authenticate", "Cloudflare-Access"}}, "<html>Unauthorized</html>"),
                  {console_token,
                   "Verified",
