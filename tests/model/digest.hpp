@@ -53,7 +53,9 @@ private:
         text_ += x;
     }
     void one(const duration& x) { one(x.count()); }
-    void one(const instant& x) { one((x - now_).count()); }
+    void one(const instant& x) {
+        one(x == instant::max() ? instant::max().time_since_epoch().count() : (x - now_).count());
+    }
     template<class T>
     void one(const std::optional<T>& x) {
         one(x.has_value());
@@ -110,8 +112,8 @@ private:
         put(a, b, c, d, e, f);
     }
     void one(const record& x) {
-        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u] = x;
-        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u);
+        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v] = x;
+        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t, u, v);
     }
     void one(const live_token& x) {
         const auto& [a, b, c, d, e, f, g, h] = x;
@@ -135,8 +137,8 @@ private:
         put(x.id, x.name);
     }
     void one(const account_view& x) {
-        const auto& [a, b, c, d, e, f, g] = x;
-        put(a, b, c, d, e, f, g);
+        const auto& [a, b, c, d, e, f, g, h] = x;
+        put(a, b, c, d, e, f, g, h);
     }
     void one(const vault_value& x) {
         const auto& [a, b, c, d] = x;
@@ -201,8 +203,8 @@ private:
         put(a, b, c);
     }
     void one(const remotes& x) {
-        const auto& [a, b, c, d, e, f, g, h, i, j, k] = x;
-        put(a, b, c, d, e, f, g, h, i, j, k);
+        const auto& [a, b, c, d, e, f, g, h, i, j, k, l] = x;
+        put(a, b, c, d, e, f, g, h, i, j, k, l);
     }
     void one(const process& x) {
         const auto& [a, b, c, d, e] = x;

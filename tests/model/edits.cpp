@@ -102,7 +102,11 @@ void edit_memory(std::vector<edit>& out, const state& s) {
         if (!r.current)
             continue;
         auto key = name + "." + r.current->nonce;
-        if (s.world.held.contains(key))
+        auto shown = s.world.creds.find(r.key);
+        // Nobody else writes there; what was deleted is noticed by the next who reads, not in the middle of a pass.
+        bool elsewhere = !s.processes[0] && !s.processes[1] && shown != s.world.creds.end() &&
+                         shown->second == r.current->fingerprint && !r.previous && !r.pending;
+        if (elsewhere && s.world.held.contains(key))
             out.push_back({"the write-once key " + key + " is deleted", [key](remotes& w) { w.held.erase(key); }});
         const auto id = r.current->token_id;
         if (const auto* t = find_token(s.world, id); t != nullptr && t->seen.enabled)

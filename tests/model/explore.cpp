@@ -10,7 +10,8 @@ namespace postern::model {
 namespace {
 
 constexpr std::size_t greatest_depth = 600;
-constexpr std::size_t longest_calm = 400;
+constexpr std::size_t longest_calm = 1000;
+constexpr int most_passes = 60;
 
 struct frame {
     state at;
@@ -30,22 +31,29 @@ std::optional<broken> calm_down(const setting& in, state& s, std::unordered_set<
                                 bool telling) {
     std::vector<std::string> trace;
     std::vector<digest> passed;
+    int passes = 0;
     for (std::size_t i = 0; i < longest_calm; ++i) {
         if (at_rest(s)) {
             auto name = name_of(s, false);
             if (known != nullptr && known->contains(name))
                 return {};
             passed.push_back(name);
-            if (s.settled && !lacks(in, s)) {
+            if (s.settled && (!lacks(in, s) || is_excused(in, s))) {
                 if (known != nullptr)
                     known->insert(passed.begin(), passed.end());
                 return {};
             }
         }
+        if (at_rest(s) && s.settled && passes > 0 && !is_excused(in, s)) {
+            if (auto why = refuses(in, s))
+                return broken{"a whole pass went by, and " + *why, trace, words_of(s)};
+        }
         auto open = choices_in(in, s, true);
         if (open.moves.empty())
             return broken{"nothing is left to be done, but: " + lacks(in, s).value_or("?"), trace, words_of(s)};
         const auto& m = open.moves.front();
+        if (m.what == deed::start && ++passes > most_passes)
+            break;
         if (telling)
             trace.push_back(words_of(in, s, open, m));
         auto n = after(in, s, open, m);

@@ -299,6 +299,7 @@ void gather(process& p, const desired& wanted, const remotes& r, instant now, bl
         for (const auto& [key, credential] : r.held)
             remember(p, credential);
         vault.folders[creds_path] = seen(folder);
+        vault.folders[state_path] = seen(folder_view{true, {}}); // so that a broken core may write there
         w.vaults["infisical"] = seen(vault);
     }
     heroku_view heroku;

@@ -8,7 +8,7 @@ namespace postern::model {
 
 namespace {
 
-constexpr int most_tokens = 3;
+constexpr int most_tokens = 2;
 
 struct consumer {
     std::string name;
@@ -115,16 +115,23 @@ std::optional<std::string> losses(const state& before, const state& after) {
     return {};
 }
 
+bool is_compromised(const remotes& r, const std::string& credential) {
+    return std::any_of(r.records.begin(), r.records.end(), [&](const auto& entry) {
+        const auto& [name, known] = entry;
+        return known.request && known.request->reason == reason::compromised && known.previous &&
+               known.previous->fingerprint == credential;
+    });
+}
+
 std::optional<std::string> cut_overlaps(const state& before, const state& after) {
-    for (const auto& [name, r] : before.world.records) {
-        if (!r.previous || r.previous->fingerprint.empty() || r.reason == reason::compromised ||
-            (r.previous_until && *r.previous_until <= after.now))
-            continue;
-        const auto& credential = r.previous->fingerprint;
-        if (lives(before.world, credential, before.now) && !lives(after.world, credential, after.now))
-            return "the overlap of " + name + " was promised " +
-                   (r.previous_until ? "until " + format_instant(*r.previous_until) : "for longer") + ", and " +
-                   credential + " is dead";
+    for (const auto& [credential, until] : before.world.promises) {
+        const auto* t = token_of(before.world, credential);
+        bool others = t != nullptr && t->maimed;
+        if (until > after.now && !others && lives(before.world, credential, before.now) &&
+            !lives(after.world, credential, after.now) && !is_compromised(after.world, credential))
+            return "the overlap was promised " +
+                   (until == instant::max() ? "for longer" : "until " + format_instant(until)) + ", and " + credential +
+                   " is dead";
     }
     return {};
 }
@@ -325,6 +332,23 @@ std::optional<std::string> lacks(const setting& in, const state& s) {
             return said.resource + " " + said.type + ": " + said.reason + ": " + said.message;
     }
     return {};
+}
+
+std::optional<std::string> refuses(const setting& in, const state& s) {
+    for (const auto& c : consumers(in, s.world)) {
+        for (const auto& g : s.world.applications) {
+            if (!c.holds.empty() && uses(in, c, g) && !passes(s.world, g, c.holds, s.now))
+                return c.name + " holds " + c.holds + " and is refused by " + g.seen.id;
+        }
+    }
+    return {};
+}
+
+// Who takes both a value and the memory of whose it was leaves something that only a person can tell.
+bool is_excused(const setting& in, const state& s) {
+    return in.most.edits > 1 && std::any_of(s.said.begin(), s.said.end(), [](const condition& c) {
+               return c.reason == reason::config_var_taken || c.reason == reason::key_taken;
+           });
 }
 
 } // namespace postern::model

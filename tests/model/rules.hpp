@@ -18,4 +18,10 @@ std::optional<std::string> broken_in(const setting& in, const state& s);
 // Why this is not what the documents ask for; nothing where it is.
 std::optional<std::string> lacks(const setting& in, const state& s);
 
+// Who is refused, for whatever reason.
+std::optional<std::string> refuses(const setting& in, const state& s);
+
+// Whether it waits for a person, and rightly so.
+bool is_excused(const setting& in, const state& s);
+
 } // namespace postern::model

@@ -9,6 +9,7 @@ namespace {
 constexpr int most_idle_readings = 5;
 constexpr duration lateness = std::chrono::minutes{10};
 constexpr duration interval = std::chrono::minutes{5};
+constexpr duration late_daemon = std::chrono::hours{1}; // so that long waits take few passes
 constexpr duration longest_overlap = std::chrono::hours{35 * 24};
 constexpr duration greatest_pending_age = std::chrono::hours{24};
 
@@ -174,7 +175,7 @@ void calm_choice(const setting& in, const state& s, choices& c) {
     if (!s.settled)
         c.moves.push_back({.what = deed::start});
     else if (auto at = due(in, s); at && *at - s.now < longest_overlap)
-        c.moves.push_back({.what = deed::jump});
+        c.moves.push_back({.what = deed::jump, .index = 1});
     else
         c.moves.push_back({.what = deed::start}); // the daemon's next pass
 }
@@ -396,7 +397,7 @@ state after(const setting& in, const state& s, const choices& c, const move& m) 
         break;
     case deed::jump:
         --n.left.jumps;
-        advance(n, *due(in, s));
+        advance(n, std::max(*due(in, s), n.now + (m.index == 0 ? duration{} : late_daemon)));
         n.wake.reset();
         n.settled = false;
         break;

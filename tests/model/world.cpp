@@ -1,5 +1,7 @@
 #include "model/world.hpp"
 
+#include "domain/reason.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -56,6 +58,9 @@ struct lander {
             return failing(trouble_of(error_kind::conflict, there ? "it exists" : "it does not exist"));
         r.clobbered.erase(s.token);
         r.records[s.token] = s.value;
+        const auto& before = s.value.previous;
+        if (before && !before->fingerprint.empty() && s.value.reason != reason::compromised)
+            r.promises[before->fingerprint] = s.value.previous_until.value_or(instant::max());
         return {};
     }
 

@@ -52,6 +52,7 @@ struct remotes {
     std::map<std::string, std::string> held;  // "<token>.<nonce>" → credential
     std::map<std::string, std::string> creds; // the consumers' folder
     std::map<std::string, running_app> apps;
+    std::map<std::string, instant> promises; // credential that was replaced → when the records said it ends
     int next_token = 1;
     int next_policy = 1;
 };
