@@ -316,10 +316,13 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         i.reason = again ? l.rec->pending->reason : std::string{why};
         i.holder = world_.holder;
         bool longer = again && l.rec->pending->nonce == nonce;
+        bool found = again && l.held->contains(nonce);
         i.started = longer ? l.rec->pending->started : now_;
         i.deadline = now_ + how_.request_timeout;
+        if (how == strategy::in_place && !again)
+            i.deadline += how_.request_timeout; // the first half is waited: see may_rotate_in_place()
         // Whatever was sent before, a second token does no harm.
-        i.how = longer ? l.rec->pending->how : again ? strategy::replace : how;
+        i.how = longer || found ? l.rec->pending->how : again ? strategy::replace : how;
         r.pending = i;
         if (!again && !successor && from_fingerprint.empty())
             r.authorizations.insert(l.spec->authorization);
@@ -368,6 +371,13 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         if (renew_first(l, intended))
             return;
         if (intended.how == strategy::in_place && l.current) {
+            if (!may_rotate_in_place(l, intended))
+                return;
+            if (auto newer = second_secret(l)) {
+                write_record(l, intend(*newer), "intend", intended.reason,
+                             "another process has rotated it already, and its secret is kept");
+                return;
+            }
             const auto* token = token_by_id(*l.account, l.current->token_id);
             auto cut_off = now_ + l.account->skew + longest_cut_off;
             if (token != nullptr && token->expires_at)
@@ -435,6 +445,32 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
     }
     write_record(l, intend(new_nonce(l)), "intend", intended.reason,
                  "the request of the intent before came to nothing");
+}
+
+// A second rotation inside an overlap may end the secret that consumers hold, and no lease fences Cloudflare. So
+// whoever intends to rotate in place lets as much time pass as a request of somebody else's may take, and looks again.
+// The nonce of a secret of the token in force that no pointer of the record knows.
+std::optional<std::string> judge::second_secret(const life& l) const {
+    for (const auto& [nonce, value] : *l.held) {
+        bool before = l.rec->previous && l.rec->previous->fingerprint == value.fingerprint;
+        if (value.client_id == l.current->client_id && value.fingerprint != l.current->fingerprint && !before)
+            return nonce;
+    }
+    return {};
+}
+
+bool judge::may_rotate_in_place(life& l, const intent& intended) {
+    const auto from = intended.deadline - how_.request_timeout;
+    if (how_.imagined || world_.seen_at >= from)
+        return true;
+    if (now_ >= from) {
+        out_.refresh = true;
+        return false;
+    }
+    wake_at(from);
+    tell(l.resource(), "RotationDue", status::true_, reason::in_progress,
+         "looked at once more at " + format_instant(from) + ", before its secret is rotated in place", weight::waiting);
+    return false;
 }
 
 // The present token's expiry is moved before its successor is made, so that no stall from here on can expire it. True

@@ -101,6 +101,8 @@ private:
     bool was_renamed(const life& l, const std::string& old_name, const record& r) const;
     void issue(life& l, std::string_view why, std::string words, const std::string& from_fingerprint = {},
                strategy how = strategy::replace);
+    std::optional<std::string> second_secret(const life& l) const;
+    bool may_rotate_in_place(life& l, const intent& intended);
     bool renew_first(life& l, const intent& intended);
     void carry_pending(life& l);
     void discard_pending(life& l);

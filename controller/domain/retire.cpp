@@ -156,6 +156,8 @@ void judge::retire(life& l) {
     auto r = settled_record(l);
     if (!in_place && token_by_id(*l.account, p.token_id) != nullptr)
         r.lingering.push_back(p);
+    for (auto& note : r.policies)
+        std::erase_if(note.put, [&](const auto& id) { return !in_place && id == p.token_id; });
     r.previous.reset();
     r.previous_until.reset();
     r.cut_off.reset();

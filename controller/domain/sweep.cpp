@@ -87,10 +87,9 @@ bool judge::tidy_held(life& l) {
             value.fingerprint == l.current->fingerprint)
             continue;
         const auto* token = token_by_client(*l.account, value.client_id);
-        bool superseded = token != nullptr && token->id == l.current->token_id;
-        if (superseded && l.rec->previous)
-            continue; // perhaps the previous secret under another nonce
-        if (token == nullptr || superseded) {
+        if (token != nullptr && token->id == l.current->token_id)
+            continue; // which of two secrets is the newer one, nobody can tell
+        if (token == nullptr) {
             forget_key(l, nonce, value.fingerprint, reason::orphaned, "its credential is of no use any more");
             return true;
         }

@@ -8,9 +8,10 @@ namespace postern::run {
 
 namespace asio = boost::asio;
 
-result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world,
-                                         const domain::settings& how, instant now) {
+result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
+                                         instant now) {
     constexpr int most_rounds = 200;
+    how.imagined = true;
     std::vector<domain::step> out;
     for (int round = 0; round < most_rounds; ++round) {
         auto judged = domain::next(wanted, world, how, now);

@@ -11,7 +11,7 @@ namespace postern::run {
 
 // The steps that write, in the order in which they come up, as if each went as expected and no time passed.
 result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world,
-                                         const domain::settings& how, instant now);
+                                         domain::settings how, instant now);
 
 struct plan {
     std::vector<domain::step> steps;

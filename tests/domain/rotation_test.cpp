@@ -229,6 +229,7 @@ TEST_CASE("InPlace: a second secret of the same token") {
 TEST_CASE("InPlace: a reply that was lost is healed by a token beside it, never by rotating again") {
     auto s = after(nearly_over, strategy::in_place);
     auto old = current(s);
+    s.how.imagined = true;
     for (int i = 0; i < 50; ++i) {
         auto j = s.ask();
         REQUIRE(!j.steps.empty());
@@ -240,7 +241,7 @@ TEST_CASE("InPlace: a reply that was lost is healed by a token beside it, never 
         effect(s.world, st, predicted(s.world, st, s.now), s.now);
     }
     s.restart();
-    s.now += std::chrono::seconds{31};
+    s.now += std::chrono::seconds{61};
     s.world.seen_at = s.now;
     auto words = s.settle();
     INFO(joined(words));

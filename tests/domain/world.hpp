@@ -157,6 +157,7 @@ struct scene {
     // it is given; fails where no fixed point is found.
     std::vector<std::string> settle(std::size_t most = 200) {
         std::vector<std::string> words;
+        how.imagined = true;
         for (std::size_t i = 0; i < most; ++i) {
             auto j = ask();
             if (j.steps.empty())
