@@ -56,7 +56,7 @@ private:
     template<class Send>
     task make_credential(std::string token, std::string nonce, instant deadline, Send send);
     task create_record(provider::infisical* vault, domain::steps::write_record s, secret value);
-    task intend_anew(provider::infisical* vault, domain::steps::write_record s, secret value);
+    task update_record(provider::infisical* vault, domain::steps::write_record s, secret value);
     boost::asio::awaitable<result<void>> replace_twins(provider::infisical* vault, domain::steps::write_credential s,
                                                        secret value);
     // The rows of one name, and the same after a while.

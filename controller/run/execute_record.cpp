@@ -122,14 +122,8 @@ executor::task executor::take(steps::write_record s) {
         auto created = create_record(vault, std::move(s), std::move(value));
         co_return co_await std::move(created);
     }
-    if (s.stage == "intend") {
-        auto intended = intend_anew(vault, std::move(s), std::move(value));
-        co_return co_await std::move(intended);
-    }
-    auto came = co_await vault->update(s.path, s.token, std::move(value));
-    if (came.has_error())
-        co_return failed(came.error());
-    co_return awaits_approval(came) ? unapproved() : outcome{};
+    auto updated = update_record(vault, std::move(s), std::move(value));
+    co_return co_await std::move(updated);
 }
 
 executor::task executor::create_record(infisical* vault, steps::write_record s, secret value) {
@@ -167,23 +161,26 @@ executor::task executor::create_record(infisical* vault, steps::write_record s, 
     co_return failed(moved(where, "another process has written it at the same time"));
 }
 
-// An intent gives the right to make a credential, so it must not cover another one that was written since this was
-// judged, nor be covered by one.
-executor::task executor::intend_anew(infisical* vault, steps::write_record s, secret value) {
+// A process that stood still for a while must not cover what another one has written since: the epoch grows with every
+// intent. An intent gives the right to make a credential, so it must not be covered by another one either.
+executor::task executor::update_record(infisical* vault, steps::write_record s, secret value) {
     const std::string where = "record " + s.token + " in " + s.path;
+    const bool intends = s.stage == "intend";
     auto before = co_await vault->read(s.path, s.token);
     if (before.has_error())
         co_return failed(before.error());
     if (!before.value())
         co_return failed(moved(where, "it is gone"));
     auto judged = record_from(before.value()->value.reveal());
-    if (judged.has_value() && judged.value().epoch + 1 != s.value.epoch)
+    if (judged.has_value() && judged.value().epoch != s.value.epoch - (intends ? 1 : 0))
         co_return failed(moved(where, "another process has written it since"));
     auto came = co_await vault->update(s.path, s.token, value.copy());
     if (came.has_error())
         co_return failed(came.error());
     if (awaits_approval(came))
         co_return unapproved();
+    if (!intends)
+        co_return outcome{};
     auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + look_to_insert);
     co_await std::move(sleep);
     auto checked = co_await read_back(vault, where, s.path, s.token, std::move(value));

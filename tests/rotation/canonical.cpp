@@ -165,7 +165,7 @@ std::string text_of(const domain::record& r, const roles& is) {
     out += r.cut_off ? ", cut off" : "";
     for (const auto& c : r.lingering)
         out += "; lingering " + text_of(c, is);
-    out += r.request ? "; REQUEST " + r.request->reason : "";
+    out += r.request && !r.request->done ? "; REQUEST " + r.request->reason : "";
     out += r.pending ? "; PENDING " + r.pending->reason : "";
     out += r.reason.empty() ? "" : "; reason " + r.reason;
     out += "; confirmed " + is.of(r.confirmed);
