@@ -421,7 +421,24 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
             return;
         }
     }
-    for (const auto* token : tokens_by_name(*l.account, pending_name(*l.spec, intended.nonce))) {
+    const auto& made = tokens_by_name(*l.account, pending_name(*l.spec, intended.nonce));
+    // Somebody else who got the reply in time keeps the secret with the next request; what was seen before that one's
+    // end says nothing.
+    const auto kept_by = mine ? instant{} : intended.deadline + how_.request_timeout;
+    if (!made.empty() && world_.seen_at < kept_by) {
+        if (now_ < kept_by) {
+            wake_at(kept_by);
+            tell(l.resource(), "Provisioned", status::false_, reason::foreign_intent,
+                 "another process (" + printable(intended.holder) +
+                     ") has made this credential and may be about to keep it; looked at again at " +
+                     format_instant(kept_by),
+                 weight::waiting);
+        } else {
+            out_.refresh = true;
+        }
+        return;
+    }
+    for (const auto* token : made) {
         offer({l.resource(),
                "service token " + token->id + " \"" + printable(token->name) + "\"",
                std::string{reason::lost_reply},

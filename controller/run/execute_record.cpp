@@ -161,18 +161,18 @@ executor::task executor::create_record(infisical* vault, steps::write_record s, 
     co_return failed(moved(where, "another process has written it at the same time"));
 }
 
-// The epoch grows with every intent: what was judged before somebody else's must not cover it. An intent gives the
-// right to make a credential, so it must not be covered by one either.
+// A process that stood still for a while must not cover what another one has written since: the epoch grows with every
+// intent. An intent gives the right to make a credential, so it must not be covered by another one either.
 executor::task executor::update_record(infisical* vault, steps::write_record s, secret value) {
     const std::string where = "record " + s.token + " in " + s.path;
+    const bool intends = s.stage == "intend";
     auto before = co_await vault->read(s.path, s.token);
     if (before.has_error())
         co_return failed(before.error());
     if (!before.value())
         co_return failed(moved(where, "it is gone"));
     auto judged = record_from(before.value()->value.reveal());
-    const bool intends = s.stage == "intend";
-    if (judged.has_value() && judged.value().epoch + (intends ? 1 : 0) != s.value.epoch)
+    if (judged.has_value() && judged.value().epoch != s.value.epoch - (intends ? 1 : 0))
         co_return failed(moved(where, "another process has written it since"));
     auto came = co_await vault->update(s.path, s.token, value.copy());
     if (came.has_error())

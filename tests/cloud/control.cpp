@@ -23,7 +23,8 @@ const std::string_view control_help = R"(The control origin (plain HTTP, JSON in
                                  /books/counts, /books/consumers, /books/secrets (values!) are its parts
   POST /books/leaks              {"text"}: names of the secrets that occur in it
   POST /books/expect             {"consumer":"heroku:app/VAR","place":"host[/path]"}
-  POST /books/excuse             {"consumer","place","clientId","reason"}: refusals that match every given one are excused from now on
+  POST /books/excuse             {"consumer","place","clientId","reason"}: refusals that match every given one are excused from now on;
+                                 {"end":true}: none is any more
   POST /books/settings           {"ownFolders":["/MooseQuest/postern"],"onlyEverywhere":false,"enabled":true}
   POST /books/check              look now; DELETE /books/requests forgets the requests
   GET  /state                    all of /state/cloudflare, /state/infisical, /state/heroku, /state/edge (values of secrets included)
@@ -189,6 +190,8 @@ reply control::books(const request& r, const json::object& body) {
     }
     if (part == "expect") {
         cloud_.checks.expect(text_at(body, "consumer").value_or(""), text_at(body, "place").value_or(""));
+    } else if (part == "excuse" && flag_at(body, "end").value_or(false)) {
+        cloud_.checks.excuse_no_more();
     } else if (part == "excuse") {
         cloud_.checks.excuse_from_now_on({text_at(body, "consumer").value_or(""), text_at(body, "place").value_or(""),
                                           text_at(body, "clientId").value_or(""),

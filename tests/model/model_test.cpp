@@ -121,8 +121,9 @@ TEST_CASE("two processes at once") {
     in.name = "provision, two processes, any fault";
     in.most.switches = 2;
     in.most.faults = 1;
-    in.overtaking = true;
+    in.overtaking = is_full();
     hold(in, nothing_yet(in, size));
+    in.overtaking = true;
     for (auto how : {strategy::replace, strategy::in_place}) {
         in.name = std::string{how == strategy::replace ? "Replace" : "InPlace"} + ", two processes, any fault";
         in.wanted.tokens.front().how = how;

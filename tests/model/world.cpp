@@ -190,6 +190,7 @@ struct lander {
         if (!pends)
             end_release(app);
         outcome out;
+        out.released = !pends;
         auto seen = view_of(s.fingerprint);
         out.value = app_value{s.fingerprint.empty(), seen.fingerprint, seen.client_id};
         return out;

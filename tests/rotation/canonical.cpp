@@ -42,6 +42,7 @@ public:
             colon != text.npos && m_.cloud.ledger.ever_a_credential(text.substr(0, colon), text.substr(colon + 1));
         return dead ? "credential of a token that is gone" : "unknown " + text;
     }
+    bool knows(const std::string& text) const { return known_.contains(text); }
     // The text with every known id in it replaced.
     std::string within(std::string text) const {
         // The longest first: a nonce begins with the installation's id.
@@ -165,14 +166,16 @@ std::string text_of(const domain::record& r, const roles& is) {
     out += r.cut_off ? ", cut off" : "";
     for (const auto& c : r.lingering)
         out += "; lingering " + text_of(c, is);
-    out += r.request ? "; REQUEST " + r.request->reason : "";
+    out += r.request && !r.request->done ? "; REQUEST " + r.request->reason : "";
     out += r.pending ? "; PENDING " + r.pending->reason : "";
     out += r.reason.empty() ? "" : "; reason " + r.reason;
     out += "; confirmed " + is.of(r.confirmed);
     for (const auto& p : r.policies) {
         std::vector<std::string> put;
-        for (const auto& id : p.put)
-            put.push_back(is.of(id));
+        for (const auto& id : p.put) {
+            if (is.knows(id)) // else its token is gone
+                put.push_back(is.of(id));
+        }
         std::sort(put.begin(), put.end());
         out += "; " + p.binding + " at " + is.of(p.policy) + " put " + join(put, ", ") + " proved " + is.of(p.proved);
     }
