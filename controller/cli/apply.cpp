@@ -1,72 +1,11 @@
 #include "cli/documents.hpp"
-#include "cli/live.hpp"
-#include "cli/outcome.hpp"
-#include "cli/print.hpp"
+#include "cli/perform.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
 
-#include <algorithm>
-#include <csignal>
 #include <iostream>
-#include <optional>
-#include <string>
-#include <unistd.h>
-#include <utility>
 
 namespace postern::cli {
-
-namespace {
-
-// Shows the plan and asks. Nothing: go on; else the exit code.
-std::optional<int> ask(const options& asked, session& here, const domain::desired& wanted) {
-    if (asked.form == output::json || !on_terminal(STDIN_FILENO) || !on_terminal(STDOUT_FILENO)) {
-        std::cerr
-            << "apply shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
-               "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
-        return code::error;
-    }
-    run::progress nobody;
-    auto made = here.make_plan(nobody, {});
-    if (made.failure || made.interrupted) {
-        std::cerr << (made.failure ? made.failure->message() : "Stopped.") << '\n';
-        return code::error;
-    }
-    std::cout << plan_text(made.steps, made.conditions, wanted, colours_wanted());
-    if (made.steps.empty())
-        return std::nullopt;
-    std::cout << "\nDo you want this to be done? Only \"yes\" is a yes: " << std::flush;
-    std::string answer;
-    std::getline(std::cin, answer);
-    if (answer == "yes")
-        return std::nullopt;
-    std::cout << "Nothing was done.\n";
-    return code::error;
-}
-
-void print_text(const options& asked, const run::pass_report& report, const live& watched) {
-    if (report.interrupted) {
-        std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
-                     "with:\n"
-                  << steps_text(report.last.steps, colours_wanted());
-    }
-    if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
-        std::cout << '\n' << conditions;
-    const auto is = [&](domain::weight w) {
-        return std::any_of(report.last.conditions.begin(), report.last.conditions.end(),
-                           [&](const auto& c) { return c.heft == w; });
-    };
-    const bool at_rest = !is(domain::weight::failed) && !is(domain::weight::blocked) && !is(domain::weight::waiting);
-    if (is(domain::weight::waiting) && !report.interrupted)
-        std::cout << "\nNothing more can be done within --wait " << format_duration(asked.wait)
-                  << ": apply again later, it goes on from here.\n";
-    if (watched.done().empty() && !report.interrupted)
-        std::cout << (asked.observe ? "\nNothing was changed: --observe.\n"
-                      : at_rest     ? "\nNothing had to be changed.\n"
-                                    : "\nNothing was changed.\n");
-    std::cout << '\n' << apply_summary(count(watched.done()));
-}
-
-} // namespace
 
 int apply(const options& asked) {
     auto wanted = load_documents(asked);
@@ -77,29 +16,7 @@ int apply(const options& asked) {
         std::cerr << why->message() << '\n';
         return code::error;
     }
-    if (!asked.auto_approve) {
-        if (auto refused = ask(asked, here, *wanted))
-            return *refused;
-    }
-    // Whoever reads along may go; what was begun is still finished.
-    std::signal(SIGPIPE, SIG_IGN);
-    const bool text = asked.form == output::text;
-    live::look look{{}, colours_wanted(), !text};
-    if (text && on_terminal(STDOUT_FILENO))
-        look.columns = terminal_columns;
-    live watched{std::cout, here.diagnostics(), here.clock(), std::move(look)};
-    here.diagnostics().before_each([&] { watched.clear(); });
-    auto report = here.make_pass(watched, [&] { watched.tick(); });
-    watched.clear();
-    here.diagnostics().before_each({});
-
-    if (report.unsettled)
-        here.diagnostics().error("apply", {{"what", report.unsettled->message()}});
-    if (text)
-        print_text(asked, report, watched);
-    else
-        std::cout << document(watched.done(), report.last.conditions, *wanted);
-    return exit_code(report);
+    return perform(asked, here, *wanted).code;
 }
 
 } // namespace postern::cli

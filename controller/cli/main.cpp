@@ -118,6 +118,12 @@ void add_output(CLI::App& verb, cli::options& asked) {
 }
 
 void add_limits(CLI::App& verb, cli::options& asked) {
+    verb.add_option("--max-rotations", asked.max_rotations,
+                    "How many credentials may be on their way to their successors at once; the others wait their turn")
+        ->type_name("COUNT")
+        ->check(CLI::Range(1, 10000).description(""))
+        ->default_str("20")
+        ->envname("POSTERN_MAX_ROTATIONS");
     verb.add_flag("--prune", asked.prune,
                   "Also act on what left git, as each deletionPolicy says; without it, it is only told")
         ->envname("POSTERN_PRUNE");
@@ -138,6 +144,7 @@ constexpr const char* about_all =
     "  postern validate specs/            are the documents right? Needs no network and no keys\n"
     "  postern plan specs/                what would be done? Reads everything, writes nothing\n"
     "  postern apply specs/               shows the plan, asks, does it, and waits until it is proved\n"
+    "  postern rotate NAME specs/         gives one token another credential, now\n"
     "\nEvery flag can be set in the environment: --request-timeout is POSTERN_REQUEST_TIMEOUT. The command line wins.\n"
     "Keys are never flags: documents name where each is read from (`apiKey: {env: HEROKU_API_KEY}`).";
 
@@ -171,6 +178,39 @@ constexpr const char* about_apply =
     "\nThe flags that all commands share: postern --help\n"
     "\nExit code: 0 all that can be done now is done; 3 something needs a person, say an authorization; 1 an error, a\n"
     "credential that is still unproven after --wait, or a consumer that could not be reached (1 beats 3).";
+
+constexpr const char* about_rotate =
+    "\nThe request is written into the token's record in the vault first, so that a crash does not lose it: the next apply\n"
+    "goes on with it. Inside an overlap it waits until that is over.\n"
+    "\nExamples:\n"
+    "  postern rotate console-self-probe specs/                 shows the plan and asks\n"
+    "  postern rotate console-self-probe specs/ --dry-run       shows the plan\n"
+    "  postern rotate console-self-probe specs/ --strategy InPlace --auto-approve\n"
+    "  postern rotate console-self-probe specs/ --compromised   the old secret ends as soon as everybody has the new one\n"
+    "  postern rotate console-self-probe specs/ --rehearse      the whole way with a token of its own; touches no consumer\n"
+    "\nThe flags that all commands share: postern --help\n"
+    "\nExit code: as apply's; with --dry-run as plan's.";
+
+void add_rotate(CLI::App& verb, cli::options& asked) {
+    using postern::domain::strategy;
+    const std::map<std::string, strategy> ways{
+        {"Replace", strategy::replace}, {"InPlace", strategy::in_place}, {"Renew", strategy::renew}};
+    verb.add_option("NAME", asked.only, "The ServiceToken")->required()->type_name("");
+    verb.add_option("SPECS,--specs", asked.specs, "YAML documents: files, or folders of them [specs]")
+        ->type_name("")
+        ->envname("POSTERN_SPECS");
+    verb.add_option_function<std::string>(
+            "--strategy", [&asked, ways](const std::string& word) { asked.how = ways.at(word); },
+            "Other than the document's: a second token, a second secret of the token, or a later expiry alone")
+        ->check(CLI::IsMember({"Replace", "InPlace", "Renew"}).description(""))
+        ->type_name("Replace|InPlace|Renew")
+        ->envname("POSTERN_STRATEGY");
+    verb.add_flag("--compromised", asked.compromised,
+                  "Somebody knows the secret: no overlap; it ends as soon as every consumer has the next one");
+    verb.add_flag("--rehearse", asked.rehearse,
+                  "Go the whole way with a throwaway token and vault key, clean up, and tell how long each step took");
+    verb.add_flag("--dry-run", asked.dry_run, "Show what would be done, and do none of it");
+}
 
 // A wrong value may come from a variable that nobody has in mind.
 void tell_environment() {
@@ -239,6 +279,16 @@ int run(int argc, char** argv) {
                  "How long to wait for propagation and releases once nothing else moves any more")
         ->envname("POSTERN_WAIT");
 
+    auto* rotate = app.add_subcommand("rotate", "Give one service token another credential, now");
+    rotate->footer(about_rotate)->fallthrough();
+    add_rotate(*rotate, asked);
+    add_output(*rotate, asked);
+    rotate->add_flag("--auto-approve", asked.auto_approve, "Do not show the plan and ask")
+        ->envname("POSTERN_AUTO_APPROVE");
+    add_duration(*rotate, "--wait", asked.wait,
+                 "How long to wait for propagation and releases once nothing else moves any more")
+        ->envname("POSTERN_WAIT");
+
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
@@ -251,6 +301,11 @@ int run(int argc, char** argv) {
     }
     if (*validate)
         return told(cli::validate(asked));
+    if (*rotate) {
+        if (asked.specs.empty())
+            asked.specs = {"specs"};
+        return told(cli::rotate(asked));
+    }
     return told(*plan ? cli::plan(asked) : cli::apply(asked));
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "base/instant.hpp"
+#include "domain/record.hpp"
 #include "run/log.hpp"
 #include "spec/trust.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +32,16 @@ struct options {
     bool prune = false;
     duration wait = std::chrono::minutes{20};
     int max_changes = 30;
+    int max_rotations = 20;
+
+    const char* verb = "apply"; // what it is called in messages
+    std::string only;           // a ServiceToken's name: a pass for it alone
+    std::map<std::string, domain::rotation_request> requests;
+    // rotate
+    std::optional<domain::strategy> how;
+    bool compromised = false;
+    bool rehearse = false;
+    bool dry_run = false;
 };
 
 // What the process says by its exit code.

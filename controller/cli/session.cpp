@@ -85,6 +85,9 @@ run::pass_settings session::settings() const {
     settings.how.prune = asked_.prune;
     settings.how.max_changes = asked_.max_changes;
     settings.how.request_timeout = asked_.request_timeout;
+    settings.how.max_rotations = asked_.max_rotations;
+    settings.how.only = asked_.only;
+    settings.how.requests = asked_.requests;
     settings.wait = asked_.wait;
     return settings;
 }

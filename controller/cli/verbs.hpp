@@ -8,5 +8,7 @@ namespace postern::cli {
 int validate(const options& asked);
 int plan(const options& asked);
 int apply(const options& asked);
+// Of the ServiceToken that `asked.only` names.
+int rotate(const options& asked);
 
 } // namespace postern::cli

@@ -202,6 +202,10 @@ judgement judge::run() {
         tell(resource, "Ready", status::false_, reason::observed_drift,
              "observed only; would be done: " + join(what, "; "), weight::told);
     auto& all = out_.conditions;
+    std::erase_if(all, [&](const condition& c) {
+        return !is_meant(c.resource) && !c.resource.starts_with("CloudflareAccount/") &&
+               !c.resource.starts_with("HerokuAccount/");
+    });
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
         return std::tie(a.resource, a.type, b.heft, a.reason, a.message) <
                std::tie(b.resource, b.type, a.heft, b.reason, b.message);
@@ -246,8 +250,20 @@ bool judge::awaits_approval(const step& s) {
     return true;
 }
 
+bool judge::is_meant(const std::string& resource) const {
+    const auto& name = how_.only;
+    if (name.empty() || resource == "ServiceToken/" + name || resource.starts_with("InfisicalVault/"))
+        return true;
+    for (const auto& b : wanted_.bindings) {
+        if (resource == "AccessBinding/" + b.name)
+            return std::find(b.tokens.begin(), b.tokens.end(), name) != b.tokens.end();
+    }
+    return std::any_of(wanted_.heroku_bindings.begin(), wanted_.heroku_bindings.end(),
+                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == name; });
+}
+
 void judge::offer(step s, bool observing) {
-    if (awaits_approval(s) || would_cut_off(s))
+    if (!is_meant(s.resource) || awaits_approval(s) || would_cut_off(s))
         return;
     if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
         if (is_final(t->why.kind) || t->count >= how_.max_failures) {

@@ -82,6 +82,8 @@ private:
     void tell(std::string resource, std::string_view type, status is, std::string_view why, std::string message,
               weight heft);
     void wake_at(instant at);
+    // Whether anybody asked about this resource.
+    bool is_meant(const std::string& resource) const;
     // Whether a vault key or an app holds a credential of this token; of one that no list shows nobody knows.
     bool is_relied_on(const account_view& account, const std::string& token_id) const;
     // Whether taking this step would end a credential that somebody relies on.

@@ -219,8 +219,11 @@ void judge::schedule(life& l) {
              weight::fine);
         return;
     }
+    bool overlapping = l.rec->previous.has_value();
     tell(l.resource(), "RotationDue", status::true_, due->reason,
-         due->words + "; due since " + format_instant(due->since), weight::told);
+         due->words + "; due since " + format_instant(due->since) +
+             (overlapping ? "; begins once the overlap of the one before is over" : ""),
+         weight::told);
     l.due = std::move(due);
 }
 

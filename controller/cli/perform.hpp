@@ -1,0 +1,20 @@
+#pragma once
+
+#include "cli/options.hpp"
+#include "cli/session.hpp"
+#include "domain/desired.hpp"
+
+#include <vector>
+
+// One pass as a person or a program follows it: the plan and a question first, each step as it happens, and what came
+// of it all.
+namespace postern::cli {
+
+struct performed {
+    int code = 0; // the exit code
+    std::vector<domain::condition> conditions;
+};
+
+performed perform(const options& asked, session& here, const domain::desired& wanted);
+
+} // namespace postern::cli
