@@ -117,8 +117,9 @@ std::string until_quiet(story_world& w) {
 // ... and again after the story's end.
 std::string until_over(story_world& w, duration afterwards) {
     auto wrong = until_quiet(w);
-    // Twice: a process that was stopped may ask again for a rotation that has been done.
-    for (int i = 0; i < 2 && wrong.empty() && afterwards > duration{}; ++i) {
+    // Three times: a process that was stopped may ask again, late, for a rotation that has been done, which then has an
+    // overlap of its own after the first one's.
+    for (int i = 0; i < 3 && wrong.empty() && afterwards > duration{}; ++i) {
         w.clock.advance(afterwards);
         wrong = until_quiet(w);
     }

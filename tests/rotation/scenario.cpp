@@ -21,6 +21,8 @@ constexpr auto prod_app = "raxx-console-prod";
 constexpr auto prod = "console.raxx.app";
 constexpr auto staging = "console-staging.raxx.app";
 
+constexpr duration overlap_and_more = 49h;
+
 json::object admits(const std::string& token_id) {
     return {{"service_token", {{"token_id", token_id}}}};
 }
@@ -81,12 +83,21 @@ std::vector<scenario> adoptions() {
         {"adopt by id",
          [](story_world& w) {
              made_by_hand(w);
-             w.by_hand([&] { w.erase(creds, "CF_ACCESS_SVC_STATUS"); });
+             w.by_hand([&] {
+                 w.erase(creds, "CF_ACCESS_SVC_STATUS");
+                 // It admits nobody to a page for machines, and correcting it is a story of its own.
+                 std::erase_if(w.application("status.raxx.app").policies, [&](const auto& link) {
+                     return w.cloud.access.config.policies.at(link.policy_id).name == "status-probe";
+                 });
+                 std::erase_if(w.cloud.access.config.policies,
+                               [](const auto& entry) { return entry.second.name == "status-probe"; });
+             });
              w.yaml = replaced(
                  w.yaml, "  credential: {key: CF_ACCESS_SVC_STATUS}\n",
                  "  credential: {key: CF_ACCESS_SVC_STATUS}\n  adopt: {tokenId: " + w.token("status-probe").id +
                      "}\n  authorization: I authorize CF_ACCESS_SVC_STATUS\n");
-         }},
+         },
+         overlap_and_more},
     };
 }
 
@@ -189,8 +200,6 @@ std::vector<scenario> successions() {
          }},
     };
 }
-
-constexpr duration overlap_and_more = 49h;
 
 // Provisioned a while ago, and now somebody asks for a rotation.
 void rotation_asked(story_world& w, domain::strategy how, std::string_view why) {
