@@ -180,14 +180,17 @@ constexpr const char* about_apply =
     "credential that is still unproven after --wait, or a consumer that could not be reached (1 beats 3).";
 
 constexpr const char* about_rotate =
-    "\nThe request is written into the token's record in the vault first, so that a crash does not lose it: the next apply\n"
+    "\nThe request is written into the token's record in the vault first, so that a crash does not lose it: the next "
+    "apply\n"
     "goes on with it. Inside an overlap it waits until that is over.\n"
     "\nExamples:\n"
     "  postern rotate console-self-probe specs/                 shows the plan and asks\n"
     "  postern rotate console-self-probe specs/ --dry-run       shows the plan\n"
     "  postern rotate console-self-probe specs/ --strategy InPlace --auto-approve\n"
-    "  postern rotate console-self-probe specs/ --compromised   the old secret ends as soon as everybody has the new one\n"
-    "  postern rotate console-self-probe specs/ --rehearse      the whole way with a token of its own; touches no consumer\n"
+    "  postern rotate console-self-probe specs/ --compromised   the old secret ends as soon as everybody has the new "
+    "one\n"
+    "  postern rotate console-self-probe specs/ --rehearse      the whole way with a token of its own; touches no "
+    "consumer\n"
     "\nThe flags that all commands share: postern --help\n"
     "\nExit code: as apply's; with --dry-run as plan's.";
 

@@ -19,9 +19,9 @@ namespace {
 // Shows the plan and asks. Nothing: go on; else the exit code.
 std::optional<int> ask(const options& asked, session& here, const domain::desired& wanted) {
     if (asked.form == output::json || !on_terminal(STDIN_FILENO) || !on_terminal(STDOUT_FILENO)) {
-        std::cerr
-            << asked.verb << " shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
-               "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
+        std::cerr << asked.verb
+                  << " shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
+                     "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
         return code::error;
     }
     run::progress nobody;

@@ -39,7 +39,8 @@ const domain::service_token* find(const domain::desired& wanted, const std::stri
 
 constexpr const char* what_compromised_breaks =
     "Compromised: the old secret ends as soon as every consumer that the documents name holds the new one, without an\n"
-    "overlap. Whoever else uses it is refused from then on, dynos that still run with the old value too. Access sessions\n"
+    "overlap. Whoever else uses it is refused from then on, dynos that still run with the old value too. Access "
+    "sessions\n"
     "that were opened with it last on until the application's session duration is over: end them in the dashboard.\n\n";
 
 int replan(const options& asked, const domain::desired& wanted) {
@@ -103,7 +104,8 @@ public:
         for (const auto& lap : laps_) {
             char line[96];
             std::snprintf(line, sizeof line, "  %-15s %3d x  %8.3f s%s\n", lap.word.c_str(), lap.times,
-                          static_cast<double>(lap.took.count()) / 1000.0, lap.failed > 0 ? "  (not at the first try)" : "");
+                          static_cast<double>(lap.took.count()) / 1000.0,
+                          lap.failed > 0 ? "  (not at the first try)" : "");
             out += line;
         }
         return out;
@@ -134,15 +136,17 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
         stopwatch watch{clock};
         auto report = here.make_pass(watch, {});
         std::cout << watch.text();
-        if (auto text = conditions_text(report.last.conditions, colours_wanted()); !text.empty() && exit_code(report) != 0)
+        if (auto text = conditions_text(report.last.conditions, colours_wanted());
+            !text.empty() && exit_code(report) != 0)
             std::cout << text;
         return exit_code(report);
     };
-    std::cout << "A rehearsal with a token, a vault key (" << real.key << "_REHEARSAL) and policies of its own. No consumer of "
-              << real.name << " is touched.\n\n";
+    std::cout << "A rehearsal with a token, a vault key (" << real.key
+              << "_REHEARSAL) and policies of its own. No consumer of " << real.name << " is touched.\n\n";
     int worst = act("Provision:", both);
     if (worst == code::fine) {
-        asked.requests[name] = {clock.now(), std::string{domain::reason::compromised}, asked.how, "postern rotate --rehearse", false};
+        asked.requests[name] = {clock.now(), std::string{domain::reason::compromised}, asked.how,
+                                "postern rotate --rehearse", false};
         worst = act("Rotate, without an overlap, and retire:", both);
         asked.requests.clear();
     }
@@ -168,7 +172,8 @@ int rotate(const options& given) {
     if (token == nullptr)
         return code::error;
     if (asked.compromised && asked.how == domain::strategy::renew) {
-        std::cerr << "--strategy Renew keeps the secret, which --compromised says is known to somebody: Replace or InPlace.\n";
+        std::cerr << "--strategy Renew keeps the secret, which --compromised says is known to somebody: Replace or "
+                     "InPlace.\n";
         return code::error;
     }
     if (token->enforcement == domain::mode::observe && !asked.rehearse) {

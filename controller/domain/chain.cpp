@@ -12,9 +12,6 @@ namespace {
 
 constexpr duration greatest_skew = std::chrono::seconds{60};
 
-// How long Cloudflare lets a previous secret live, less what a request may take.
-constexpr duration longest_cut_off = std::chrono::hours{30 * 24} - std::chrono::minutes{1};
-
 // A renewed token expires that much sooner than its lifetime after the intent, at most.
 constexpr duration renewal_slack = std::chrono::minutes{5};
 
@@ -73,7 +70,7 @@ void judge::advance(life& l) {
              weight::told);
     if (l.rec != nullptr && l.rec->current && l.current && l.rec->current->fingerprint == l.current->fingerprint &&
         available(l, l.current->fingerprint)) {
-        if (keep_alive(l))
+        if (keep_alive(l) || enabled_again(l))
             return;
         if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
             bool fixing = l.rec->pending->reason == reason::emergency_fix;
@@ -178,7 +175,8 @@ void judge::adopt(life& l) {
             return;
         }
     }
-    if (const auto* token = token_by_id(*l.account, c.token_id); token != nullptr && !token->enabled) {
+    const auto* token = token_by_id(*l.account, c.token_id);
+    if (c.nonce.empty() && token != nullptr && !token->enabled) {
         tell(l.resource(), "Provisioned", status::false_, reason::disabled,
              "token " + c.token_id +
                  ", which the consumers hold, is disabled at Cloudflare: enable it there to have "
@@ -195,6 +193,8 @@ void judge::adopt(life& l) {
         hold(l, kept, reason::adopted, "the credential that is in use passes its hosts and is taken over as it is");
         return;
     }
+    if (enabled_again(l))
+        return;
     auto r = settled_record(l);
     // The record was lost. What was minted under this key went to the consumers that are bound: theirs is our own.
     bool adopted = c.nonce.starts_with(l.state->installation.substr(0, 8) + c.fingerprint);

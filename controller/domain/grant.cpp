@@ -112,9 +112,11 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
     return ids;
 }
 
-// Tokens that the binding had before, and whose time is over.
+// Tokens that the binding had before, and whose time is over, and those that nothing accounts for.
 std::set<std::string> judge::retired_ids(const access_binding& b) const {
     std::set<std::string> ids;
+    for (const auto& [id, account] : sweepable_)
+        ids.insert(id);
     for (const auto& name : b.tokens) {
         auto at = life_of_.find(name);
         if (at == life_of_.end() || lives_[at->second].rec == nullptr)

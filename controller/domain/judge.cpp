@@ -190,6 +190,7 @@ judgement judge::run() {
             find_retirement(l);
         }
     }
+    find_sweepable();
     judge_grants();
     for (auto& l : lives_)
         advance(l);

@@ -20,6 +20,9 @@
 // proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
 namespace postern::domain {
 
+// How long Cloudflare lets a previous secret live, less what a request may take.
+inline constexpr duration longest_cut_off = std::chrono::hours{30 * 24} - std::chrono::minutes{1};
+
 // Policies of one binding on one application.
 struct grant {
     const access_binding* binding = nullptr;
@@ -110,6 +113,7 @@ private:
     void discard_pending(life& l);
     void make_single(life& l);
     void maintain(life& l);
+    bool enabled_again(life& l);
     bool keep_vault(life& l);
     // Offers the proofs that are missing; yes once every site of every bound application passed in this pass.
     answer prove(life& l, const std::string& fingerprint, std::string_view why, bool only_owed = false);
@@ -163,6 +167,7 @@ private:
                     std::string words);
 
     // ---- sweep.cpp
+    void find_sweepable();
     void sweep();
     bool is_covered(const state_view& state, const live_token& token, std::string_view nonce) const;
     bool tidy_held(life& l);
@@ -224,7 +229,8 @@ private:
     std::set<std::pair<std::string, std::string>> bound_; // (binding, application id)
     std::set<std::string> unresolved_;                    // bindings of which an application could not be resolved
 
-    std::set<std::string> relied_on_; // client ids that the vault's consumers' keys and the apps hold
+    std::map<std::string, std::string> sweepable_; // token id → account
+    std::set<std::string> relied_on_;              // client ids that the vault's consumers' keys and the apps hold
     judgement out_;
     std::set<std::string> claimed_;                         // locks of what was offered in this call
     std::map<std::string, std::vector<std::string>> drift_; // observed resources → what would be done

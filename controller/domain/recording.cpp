@@ -37,8 +37,11 @@ record judge::settled_record(const life& l) const {
         if (!made)
             r.pending.reset(); // it was about the one before
         r.current = c;
+        const auto* token = token_by_id(*l.account, c.token_id);
         if (made)
             r.current->made = r.pending->started;
+        else if (token != nullptr)
+            r.current->made = token->created_at; // at the earliest
     }
     if (r.request && r.current->made && *r.current->made >= r.request->at)
         r.request->done = true;

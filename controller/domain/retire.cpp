@@ -10,6 +10,7 @@ namespace postern::domain {
 namespace {
 
 constexpr duration shortest_stretch = std::chrono::hours{1};
+constexpr duration seldom = std::chrono::hours{24};
 constexpr duration clock_slack = std::chrono::minutes{2};
 
 bool near(instant a, instant b) {
@@ -249,13 +250,18 @@ bool judge::refused_everywhere(life& l) {
                 continue;
             all = false;
             if (tried != world_.refusals.end()) {
-                const auto& last = tried->second;
+                auto last = tried->second;
                 bool passes = last.last == verdict::passed;
+                bool slow = p.token_id == l.current->token_id && last.rounds > 3; // when it ends is Cloudflare's to say
+                if (slow)
+                    last.again = std::max(last.again, last.at + seldom);
                 tell(l.resource(), "Verified", status::false_, passes ? reason::still_admitted : reason::unavailable,
                      "https://" + s.host + s.path +
                          (passes ? " still lets the retired credential in" : " could not be asked: " + last.detail) +
                          "; tried again at " + format_instant(last.again),
-                     passes && last.rounds > 3 ? weight::failed : weight::waiting);
+                     slow                        ? weight::told
+                     : passes && last.rounds > 3 ? weight::failed
+                                                 : weight::waiting);
                 if (now_ < last.again) {
                     wake_at(last.again);
                     continue;

@@ -46,7 +46,7 @@ bool judge::is_covered(const state_view& state, const live_token& token, std::st
     return relied_on_.contains(token.client_id);
 }
 
-void judge::sweep() {
+void judge::find_sweepable() {
     for (const auto& vault : wanted_.vaults) {
         auto at = world_.vaults.find(vault.name);
         // What cannot be read may be what accounts for it.
@@ -59,21 +59,31 @@ void judge::sweep() {
         for (const auto& [name, account] : world_.accounts) {
             for (const auto& token : account ? account->tokens : std::vector<live_token>{}) {
                 auto nonce = nonce_in(token.name);
-                bool young = token.created_at && now_ + account->skew < *token.created_at + 2 * how_.request_timeout;
                 if (!nonce.starts_with(prefix) || is_covered(state, token, nonce))
                     continue;
-                if (young) { // whose intent may not be visible yet
-                    wake_at(*token.created_at - account->skew + 2 * how_.request_timeout);
-                    continue;
-                }
-                offer({"CloudflareAccount/" + name,
-                       "service token " + token.id + " \"" + printable(token.name) + "\"",
-                       std::string{reason::orphaned},
-                       "a late request made it; nothing accounts for it and nobody holds its secret",
-                       {"sweep:" + token.id},
-                       steps::delete_token{name, token.id}});
+                const auto old = token.created_at.value_or(instant{}) - account->skew + 2 * how_.request_timeout;
+                if (now_ < old)
+                    wake_at(old); // its intent may not be visible yet
+                else
+                    sweepable_[token.id] = name;
             }
         }
+    }
+}
+
+// Out of our policies first, which is a grant's work.
+void judge::sweep() {
+    for (const auto& [id, account] : sweepable_) {
+        const auto& view = *world_.accounts.at(account);
+        if (!referrers(view, id).empty())
+            continue;
+        const auto& token = *token_by_id(view, id);
+        offer({"CloudflareAccount/" + account,
+               "service token " + id + " \"" + printable(token.name) + "\"",
+               std::string{reason::orphaned},
+               "a late request made it; nothing accounts for it and nobody holds its secret",
+               {"sweep:" + id},
+               steps::delete_token{account, id}});
     }
 }
 
@@ -87,8 +97,17 @@ bool judge::tidy_held(life& l) {
             value.fingerprint == l.current->fingerprint)
             continue;
         const auto* token = token_by_client(*l.account, value.client_id);
-        if (token != nullptr && token->id == l.current->token_id)
-            continue; // which of two secrets is the newer one, nobody can tell
+        if (token != nullptr && token->id == l.current->token_id) {
+            // A second secret of the token in force: it ends by Cloudflare's clock, sooner or later, and is forgotten
+            // once it is refused.
+            if (l.rec->previous || l.rec->pending)
+                continue;
+            auto r = settled_record(l);
+            r.previous = credential{nonce, token->id, value.client_id, value.fingerprint, {}};
+            r.previous_until = r.cut_off = now_;
+            write_record(l, std::move(r), "record", reason::rebuilt, "a second secret of it that the record has lost");
+            return true;
+        }
         if (token == nullptr) {
             forget_key(l, nonce, value.fingerprint, reason::orphaned, "its credential is of no use any more");
             return true;

@@ -14,6 +14,25 @@ bool speaks_of_the_credential(verdict v) {
 
 } // namespace
 
+// True where the token in force was disabled and is enabled first.
+bool judge::enabled_again(life& l) {
+    const auto* token = token_by_id(*l.account, l.current->token_id);
+    if (token == nullptr || token->enabled)
+        return false;
+    steps::update_token what;
+    what.account = l.spec->account;
+    what.token_id = token->id;
+    what.enabled = true;
+    offer({l.resource(),
+           "service token " + token->id,
+           std::string{reason::disabled},
+           "it was disabled by somebody, or by the account's inactivity cleanup",
+           {"token:" + l.spec->name},
+           std::move(what)},
+          l.observing);
+    return true;
+}
+
 // A credential in force and on record: whatever drifted is put right, in the order in which it hurts.
 void judge::maintain(life& l) {
     const auto& c = *l.current;
@@ -32,11 +51,6 @@ void judge::maintain(life& l) {
     schedule(l);
     if (note_request(l))
         return;
-    if (!token.enabled) {
-        update({{}, {}, {}, {}, true}, reason::disabled,
-               "it was disabled by somebody, or by the account's inactivity cleanup");
-        return;
-    }
     if (token.name == pending_name(*l.spec, c.nonce))
         update({{}, {}, l.spec->display_name, {}, {}}, reason::promoted, "it is no longer pending");
     else if (!token.duration.empty() && token.duration != l.spec->duration_text) {

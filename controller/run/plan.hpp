@@ -10,8 +10,8 @@
 namespace postern::run {
 
 // The steps that write, in the order in which they come up, as if each went as expected and no time passed.
-result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world,
-                                         domain::settings how, instant now);
+result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
+                                         instant now);
 
 struct plan {
     std::vector<domain::step> steps;

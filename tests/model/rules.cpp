@@ -8,7 +8,7 @@ namespace postern::model {
 
 namespace {
 
-constexpr int most_tokens = 2;
+constexpr int most_tokens = 2; // one, and within its overlap the one before
 
 struct consumer {
     std::string name;
@@ -91,12 +91,27 @@ std::set<std::string> copies(const remotes& r) {
     return out;
 }
 
-// The secret that a token has now, or the one before it where a record promises it an overlap.
-bool is_needed(const remotes& r, const token& t, const std::string& credential) {
-    return credential == credential_of(t, t.version) ||
-           std::any_of(r.records.begin(), r.records.end(), [&](const auto& entry) {
-               return entry.second.previous && entry.second.previous->fingerprint == credential;
-           });
+// One that somebody runs with, or that a record points at: in force, before it within its overlap, or on its way. What
+// nothing points at and nobody holds is swept.
+bool is_needed(const remotes& r, const std::string& credential) {
+    for (const auto& [key, value] : r.creds) {
+        if (value == credential)
+            return true;
+    }
+    for (const auto& [name, app] : r.apps) {
+        for (const auto& [var, value] : app.vars) {
+            if (value == credential)
+                return true;
+        }
+    }
+    return std::any_of(r.records.begin(), r.records.end(), [&](const auto& entry) {
+        const auto& [token, rec] = entry;
+        auto is_it = [&](const auto& c) { return c && c->fingerprint == credential; };
+        if (is_it(rec.current) || is_it(rec.previous))
+            return true;
+        auto made = rec.pending ? r.held.find(token + "." + rec.pending->nonce) : r.held.end();
+        return made != r.held.end() && made->second == credential;
+    });
 }
 
 std::optional<std::string> losses(const state& before, const state& after) {
@@ -104,7 +119,7 @@ std::optional<std::string> losses(const state& before, const state& after) {
     for (const auto& credential : copies(before.world)) {
         const auto* t = token_of(after.world, credential);
         if (t != nullptr && !t->spec.empty() && lives(after.world, credential, after.now) &&
-            !left.contains(credential) && is_needed(before.world, *t, credential))
+            !left.contains(credential) && is_needed(before.world, credential))
             return "the last copy of " + credential + " is gone, and it still works";
     }
     for (const auto& [key, value] : before.world.held) {
@@ -258,7 +273,9 @@ std::optional<std::string> broken_in(const setting& in, const state& s) {
             if (!leads_to(s.world, t))
                 return "token " + t.seen.id + " is ours, has a clean name, and nothing leads back to it";
         }
-        if (used > most_tokens)
+        // Two processes and a request that came too late leave one more, for an overlap.
+        const bool crowded = in.most.rivals > 0 && in.most.faults > 0;
+        if (used > most_tokens + (crowded ? 1 : 0))
             return "ServiceToken " + spec.name + " has " + std::to_string(used) + " tokens in use";
     }
     return {};
