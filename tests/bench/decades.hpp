@@ -24,10 +24,11 @@ enum class defect {
 struct form {
     std::uint64_t seed = 1;
     int tokens = 1000;
-    int estates = 40;
+    int estates = 100;
     int years = 10;
     int threads = 2;
     defect broken = defect::none;
+    bool late = true; // some requests arrive only after their sender has given up on them
 };
 
 struct tally {
@@ -55,6 +56,7 @@ struct tally {
 // Something that must not be, and the last that happened before to the token.
 struct trouble_found {
     std::string what;
+    std::string token; // that it is about; empty: any
     std::vector<std::string> history;
 };
 
@@ -62,6 +64,7 @@ struct outcome_of_run {
     tally done;
     std::uint64_t digest = 0;
     std::optional<trouble_found> first; // a refusal, or an estate that does not come to rest
+    std::vector<std::string> more;      // found in other estates
     std::uint64_t refusals = 0;
 };
 
