@@ -46,6 +46,15 @@ std::vector<std::string> last_lines(const std::string& text, const std::string& 
 
 } // namespace
 
+form short_form(std::uint64_t seed) {
+    form f;
+    f.seed = seed;
+    f.tokens = 50;
+    f.estates = 5;
+    f.years = 3;
+    return f;
+}
+
 void tally::add(const tally& other) {
     add_all(rotations, other.rotations);
     add_all(faults, other.faults);

@@ -31,6 +31,9 @@ struct form {
     bool late = true; // some requests arrive only after their sender has given up on them
 };
 
+// Fifty tokens over three years: a few seconds.
+form short_form(std::uint64_t seed);
+
 struct tally {
     std::map<std::string, std::uint64_t> rotations; // by strategy
     std::map<std::string, std::uint64_t> faults;    // by kind

@@ -11,15 +11,6 @@ namespace postern::bench {
 
 namespace {
 
-form short_form(std::uint64_t seed) {
-    form f;
-    f.seed = seed;
-    f.tokens = 50;
-    f.estates = 5;
-    f.years = 3;
-    return f;
-}
-
 std::string words_of(const outcome_of_run& out) {
     if (!out.first)
         return "nothing found";

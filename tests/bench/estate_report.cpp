@@ -21,7 +21,14 @@ void estate::tell(std::string_view what, std::string_view about, std::string_vie
 }
 
 void estate::tell_step(const step& s, std::string_view more) {
-    tell(s.resource + "  " + word(s), s.target, more);
+    auto target = s.target;
+    if (const auto* r = std::get_if<steps::write_record>(&s.what)) {
+        auto nonce = [](const auto& c) { return c ? c->nonce : std::string{"none"}; };
+        target += " (" + s.reason + "): epoch " + std::to_string(r->value.epoch) + ", current " +
+                  nonce(r->value.current) + ", pending " + nonce(r->value.pending) + ", previous " +
+                  nonce(r->value.previous);
+    }
+    tell(s.resource + "  " + word(s), target, more);
 }
 
 void estate::count_step(const step& s) {
