@@ -19,10 +19,24 @@ void add_all(std::map<std::string, std::uint64_t>& to, const std::map<std::strin
         to[name] += count;
 }
 
-std::vector<std::string> last_lines(const std::string& text) {
+// Whether a line of the log can have to do with this token: it names it, or it names none.
+bool concerns(const std::string& line, const std::string& token) {
+    if (line.find("/e") == std::string::npos || token.empty())
+        return true;
+    for (auto at = line.find(token); at != std::string::npos; at = line.find(token, at + 1)) {
+        const auto next = at + token.size();
+        if (next == line.size() || line[next] < '0' || line[next] > '9')
+            return true;
+    }
+    return false;
+}
+
+std::vector<std::string> last_lines(const std::string& text, const std::string& token) {
     std::istringstream in{text};
     std::deque<std::string> lines;
     for (std::string line; std::getline(in, line);) {
+        if (!concerns(line, token))
+            continue;
         lines.push_back(std::move(line));
         if (lines.size() > longest_history)
             lines.pop_front();
@@ -31,6 +45,15 @@ std::vector<std::string> last_lines(const std::string& text) {
 }
 
 } // namespace
+
+form short_form(std::uint64_t seed) {
+    form f;
+    f.seed = seed;
+    f.tokens = 50;
+    f.estates = 5;
+    f.years = 3;
+    return f;
+}
 
 void tally::add(const tally& other) {
     add_all(rotations, other.rotations);
@@ -76,12 +99,16 @@ outcome_of_run live_all(const form& f) {
         out.done.add(all[i].done);
         out.refusals += all[i].refusals;
         digest.put(all[i].digest);
-        if (!all[i].first || out.first)
+        if (!all[i].first)
             continue;
+        if (out.first) {
+            out.more.push_back(all[i].first->what);
+            continue;
+        }
         out.first = all[i].first;
         std::ostringstream log;
         live(f, static_cast<int>(i), &log);
-        out.first->history = last_lines(log.str());
+        out.first->history = last_lines(log.str(), out.first->token);
     }
     out.digest = digest.value();
     return out;

@@ -24,11 +24,15 @@ enum class defect {
 struct form {
     std::uint64_t seed = 1;
     int tokens = 1000;
-    int estates = 40;
+    int estates = 100;
     int years = 10;
     int threads = 2;
     defect broken = defect::none;
+    bool late = true; // some requests arrive only after their sender has given up on them
 };
+
+// Fifty tokens over three years: a few seconds.
+form short_form(std::uint64_t seed);
 
 struct tally {
     std::map<std::string, std::uint64_t> rotations; // by strategy
@@ -55,6 +59,7 @@ struct tally {
 // Something that must not be, and the last that happened before to the token.
 struct trouble_found {
     std::string what;
+    std::string token; // that it is about; empty: any
     std::vector<std::string> history;
 };
 
@@ -62,6 +67,7 @@ struct outcome_of_run {
     tally done;
     std::uint64_t digest = 0;
     std::optional<trouble_found> first; // a refusal, or an estate that does not come to rest
+    std::vector<std::string> more;      // found in other estates
     std::uint64_t refusals = 0;
 };
 

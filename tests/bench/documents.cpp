@@ -1,6 +1,7 @@
 #include "bench/documents.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace postern::bench {

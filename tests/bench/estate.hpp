@@ -22,6 +22,8 @@ namespace postern::bench {
 
 class estate {
 public:
+    static constexpr std::size_t fault_in = 40; // one in so many requests and readings meets a fault
+
     estate(const form& f, int number, std::ostream* log);
 
     outcome_of_run live();
@@ -60,6 +62,7 @@ private:
 
     // ---- telling
     void tell(std::string_view what, std::string_view about, std::string_view more = {});
+    void tell_step(const domain::step& s, std::string_view more);
     void count_step(const domain::step& s);
     void count_rotation(const domain::step& s);
     void check_rest();
