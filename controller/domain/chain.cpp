@@ -583,8 +583,11 @@ void judge::carry_pending(life& l) {
 
 // The installation, this process, the token and its epoch: unlike any other nonce of any token, ever.
 std::string judge::new_nonce(const life& l) const {
-    auto epoch = std::to_string((l.rec != nullptr ? l.rec->epoch : 0) + 1);
-    return l.state->installation.substr(0, 8) + world_.salt + digest(l.spec->name) + epoch;
+    const auto start = l.state->installation.substr(0, 8) + world_.salt + digest(l.spec->name);
+    auto epoch = (l.rec != nullptr ? l.rec->epoch : 0) + 1;
+    while (l.held->contains(start + std::to_string(epoch))) // the record was rolled back
+        ++epoch;
+    return start + std::to_string(epoch);
 }
 
 // Every process that keeps a credential which exists already keeps it under the same nonce, hence once.

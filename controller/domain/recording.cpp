@@ -27,7 +27,9 @@ record judge::settled_record(const life& l) const {
     if (!r.current || r.current->fingerprint != c.fingerprint || r.current->token_id != c.token_id) {
         bool made = r.pending && r.pending->nonce == c.nonce;
         bool second_secret = made && r.pending->how == strategy::in_place;
-        if (r.current && (r.current->token_id != c.token_id || second_secret)) {
+        // A record that a late write rolled back: what it has in force is older than what the consumers hold.
+        bool older = r.current && !c.nonce.empty() && is_held(l, r.current->fingerprint);
+        if (r.current && (r.current->token_id != c.token_id || second_secret || older)) {
             r.previous = r.current;
             r.previous_until.reset();
             r.cut_off.reset();
@@ -38,10 +40,13 @@ record judge::settled_record(const life& l) const {
             r.pending.reset(); // it was about the one before
         r.current = c;
         const auto* token = token_by_id(*l.account, c.token_id);
+        bool rotated = r.previous && r.previous->token_id == c.token_id;
         if (made)
             r.current->made = r.pending->started;
+        else if (rotated)
+            r.current->made = now_; // at the latest: it is younger than its token
         else if (token != nullptr)
-            r.current->made = token->created_at; // at the earliest
+            r.current->made = token->created_at;
     }
     if (r.request && r.current->made && *r.current->made >= r.request->at)
         r.request->done = true;
