@@ -262,6 +262,12 @@ bool judge::may_issue(life& l, std::string_view why) {
                              printable(l.spec->display_name) +
                              "\" and nothing says which is meant; name one under adopt: {tokenId: …}");
     }
+    for (const auto& [nonce, value] : *l.held) {
+        if (l.rec == nullptr && !value.client_id.empty() && token_by_client(*l.account, value.client_id) == nullptr)
+            return block(reason::record_unreadable,
+                         "its record is lost, a credential is kept as " + l.spec->name + "." + nonce +
+                             ", and Cloudflare's list does not show its token: if that is gone, delete this key");
+    }
     if (l.grants.empty())
         return block(reason::no_binding, "no AccessBinding names this token: nothing could be proved with it");
     for (auto i : l.grants) {

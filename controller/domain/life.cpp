@@ -89,10 +89,8 @@ void judge::doubt_empty_list(life& l) {
                       !l.account->proved_absent.contains(r.current->token_id);
         known += counts ? 1 : 0;
     }
-    // A credential on its way, or any that is kept where the record is lost, may be one of those that the list hides.
-    bool hidden = l.rec == nullptr && std::any_of(l.held->begin(), l.held->end(), [&](const auto& entry) {
-                      return token_by_client(*l.account, entry.second.client_id) == nullptr;
-                  });
+    // A credential on its way may be one of those that the list hides.
+    bool hidden = false;
     if (l.rec != nullptr && l.rec->pending) {
         auto made = l.held->find(l.rec->pending->nonce);
         hidden = made != l.held->end() && token_by_client(*l.account, made->second.client_id) == nullptr;

@@ -82,6 +82,14 @@ struct sender {
         return request{s, {}, installation_by(p)};
     }
 
+    sent operator()(const steps::write_record& s) const {
+        auto found = r.records.find(s.token);
+        if (s.exists && found != r.records.end() &&
+            found->second.epoch != s.value.epoch - (s.stage == "intend" ? 1 : 0))
+            return failed(error_kind::conflict, "another process has written it since");
+        return request{s, {}, {}};
+    }
+
     // Which of these was sent is known before it goes out.
     template<class Once>
     sent once(const Once& s) const {
