@@ -63,7 +63,11 @@ void judge::advance(life& l) {
              weight::blocked);
         return;
     }
-    if (l.account != nullptr && tokens_by_name(*l.account, l.spec->display_name).size() > 1 && l.current)
+    auto namesakes = tokens_by_name(*l.account, l.spec->display_name);
+    std::erase_if(namesakes, [&](const live_token* token) {
+        return l.rec != nullptr && l.rec->previous && l.rec->previous->token_id == token->id;
+    });
+    if (namesakes.size() > 1 && l.current)
         tell(l.resource(), "Provisioned", status::true_, reason::duplicate_name,
              "Cloudflare has more than one token named \"" + printable(l.spec->display_name) +
                  "\"; ours is known by its id, the others are left alone",

@@ -1,5 +1,7 @@
 #include "domain/step.hpp"
 
+#include "domain/reason.hpp"
+
 namespace postern::domain {
 
 namespace {
@@ -17,7 +19,7 @@ struct worder {
     std::string operator()(const steps::delete_policy&) const { return "delete-policy"; }
     std::string operator()(const steps::prove&) const { return "prove"; }
     std::string operator()(const steps::try_retired&) const { return "try-retired"; }
-    std::string operator()(const steps::write_credential& s) const { return s.before.empty() ? "promote" : "repair"; }
+    std::string operator()(const steps::write_credential&) const { return "promote"; }
     std::string operator()(const steps::update_token& s) const {
         if (s.enabled)
             return *s.enabled ? "enable" : "disable";
@@ -77,6 +79,9 @@ std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s
 }
 
 std::string word(const step& s) {
+    // The same write: of a credential that is new, or of one that was there before.
+    if (std::holds_alternative<steps::write_credential>(s.what) && s.reason == reason::vault_drift)
+        return "repair";
     return std::visit(worder{}, s.what);
 }
 
