@@ -42,11 +42,22 @@ std::string_view word_of(domain::verdict v) {
     return "not guarded by Access: the credential was not sent";
 }
 
-std::string result_of(const domain::outcome& came) {
+// Of a retired credential: to be refused is what is wanted.
+std::string refusal_of(const domain::proof& tried) {
+    using domain::verdict;
+    if (tried.last == verdict::login_redirect || tried.last == verdict::unauthorized ||
+        tried.last == verdict::forbidden)
+        return "refused, as it must be";
+    return tried.last == verdict::passed ? "still let in" : "could not be asked (" + printable(tried.detail) + ")";
+}
+
+std::string result_of(const domain::step& s, const domain::outcome& came) {
     if (came.failure)
         return std::string{to_string(came.failure->kind)} + ": " + came.failure->message();
     if (came.awaiting_approval)
         return "nothing stored: the vault waits for an approval";
+    if (came.proved && std::holds_alternative<domain::steps::try_retired>(s.what))
+        return refusal_of(*came.proved);
     if (came.proved) {
         std::string out{word_of(came.proved->last)};
         if (came.proved->last != domain::verdict::passed && !came.proved->detail.empty())
@@ -124,9 +135,9 @@ void live::finished(const domain::step& s, const domain::outcome& came) {
     if (!came.failure && !came.awaiting_approval && domain::writes(s))
         done_.push_back(s);
     const bool bad = came.failure.has_value() || came.awaiting_approval;
-    tell(s, result_of(came), bad);
+    tell(s, result_of(s, came), bad);
     auto line = short_name(s.resource) + ": " + domain::word(s) + " " + printable(s.target) + " … ";
-    say(line + (bad && how_.colour ? "\x1b[31m" + result_of(came) + "\x1b[0m" : result_of(came)));
+    say(line + (bad && how_.colour ? "\x1b[31m" + result_of(s, came) + "\x1b[0m" : result_of(s, came)));
     draw();
 }
 

@@ -79,8 +79,9 @@ std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s
 }
 
 std::string word(const step& s) {
-    // The same write: of a credential that is new, or of one that was there before.
-    if (std::holds_alternative<steps::write_credential>(s.what) && s.reason == reason::vault_drift)
+    // The same write: of a credential that is new, or of one that has to be there instead of something else.
+    const auto* written = std::get_if<steps::write_credential>(&s.what);
+    if (written != nullptr && s.reason == reason::vault_drift && !written->before.empty())
         return "repair";
     return std::visit(worder{}, s.what);
 }
