@@ -91,7 +91,7 @@ public:
     void started(const domain::step& s) override { since_[s.locks.front()] = clock_.now(); }
     void finished(const domain::step& s, const domain::outcome& came) override {
         const auto word = domain::word(s);
-        auto at = std::find_if(laps_.begin(), laps_.end(), [&](const auto& lap) { return lap.word == word; });
+        auto at = std::find_if(laps_.begin(), laps_.end(), [&](const auto& l) { return l.word == word; });
         if (at == laps_.end())
             at = laps_.insert(laps_.end(), {word, 0, 0, {}});
         ++at->times;
@@ -101,11 +101,11 @@ public:
 
     std::string text() const {
         std::string out;
-        for (const auto& lap : laps_) {
+        for (const auto& one : laps_) {
             char line[96];
-            std::snprintf(line, sizeof line, "  %-15s %3d x  %8.3f s%s\n", lap.word.c_str(), lap.times,
-                          static_cast<double>(lap.took.count()) / 1000.0,
-                          lap.failed > 0 ? "  (not at the first try)" : "");
+            std::snprintf(line, sizeof line, "  %-15s %3d x  %8.3f s%s\n", one.word.c_str(), one.times,
+                          static_cast<double>(one.took.count()) / 1000.0,
+                          one.failed > 0 ? "  (not at the first try)" : "");
             out += line;
         }
         return out;
