@@ -84,7 +84,7 @@ void estate::expect_stall() {
             return;
         stalled_until_ = now_ + chance_.between(12h, 7 * 24h);
         sampling_ = false;
-        daemon_.reset();
+        outdated_ = true; // it may be in the middle of a pass
         ++done_.stalls;
         tell("stall", "nobody visits until", format_instant(stalled_until_));
         expect_stall();

@@ -85,6 +85,7 @@ private:
     instant next_visit_; // of the daemon
     instant stalled_until_;
     std::optional<model::process> daemon_;
+    bool outdated_ = false; // the next visit is by a new process
     bool sampling_ = false; // the next visit is one at which nothing is due
     std::size_t troubled_visits_ = 0;
     std::string last_words_;

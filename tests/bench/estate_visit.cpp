@@ -40,7 +40,7 @@ model::process estate::start_process() {
 
 // The daemon looks after the estate once, and says when it will do so again.
 void estate::visit() {
-    if (!daemon_ || chance_.one_in(4))
+    if (!daemon_ || std::exchange(outdated_, false) || chance_.one_in(4))
         daemon_ = start_process(); // deployed anew
     const bool sample = std::exchange(sampling_, false);
     const auto began = now_;
