@@ -519,31 +519,30 @@ void judge::discard_pending(life& l) {
         const auto& g = grants_[i];
         if (g.app == nullptr || g.own == nullptr)
             continue;
-        for (const auto& p : {*g.own}) {
-            bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-                return r.is == rule::kind::service_token && r.id == c.token_id;
-            });
-            if (!member)
-                continue;
-            std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
-                                           "app:" + g.binding->account + "/" + g.app->id};
-            action what = steps::edit_policy{g.binding->account,
-                                             g.app->id,
-                                             p.id,
-                                             p.reusable,
-                                             p.version,
-                                             false,
-                                             {},
-                                             {c.token_id},
-                                             used_by(g.binding->account, p.id)};
-            if (p.include.size() == 1)
-                what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
-            offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name),
-                   std::string{reason::proof_failed}, "its credential has not passed for a day and is thrown away",
-                   std::move(locks), std::move(what)},
-                  l.observing);
-            return;
-        }
+        const auto& p = *g.own;
+        bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+            return r.is == rule::kind::service_token && r.id == c.token_id;
+        });
+        if (!member)
+            continue;
+        std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
+                                       "app:" + g.binding->account + "/" + g.app->id};
+        action what = steps::edit_policy{g.binding->account,
+                                         g.app->id,
+                                         p.id,
+                                         p.reusable,
+                                         p.version,
+                                         false,
+                                         {},
+                                         {c.token_id},
+                                         used_by(g.binding->account, p.id)};
+        if (p.include.size() == 1 && !p.reusable)
+            what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
+        offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name),
+               std::string{reason::proof_failed}, "its credential has not passed for a day and is thrown away",
+               std::move(locks), std::move(what)},
+              l.observing);
+        return;
     }
     // Without its key nobody holds it, and it is deleted like one whose reply was lost.
     forget_key(l, c.nonce, c.fingerprint, reason::proof_failed,
