@@ -24,7 +24,7 @@ enum class defect {
 struct form {
     std::uint64_t seed = 1;
     int tokens = 1000;
-    int estates = 100;
+    int estates = 125;
     int years = 10;
     int threads = 2;
     defect broken = defect::none;

@@ -195,9 +195,9 @@ std::string documents::edit(model::remotes& world) {
     }
     case 8:
         add_token();
-        return "new token " + wanted_.tokens.back().name;
+        return "arrival of " + wanted_.tokens.back().name;
     default: {
-        auto text = "end of token " + t.name;
+        auto text = "departure of " + t.name;
         if (wanted_.tokens.size() < 5)
             return "nothing of " + t.name;
         remove_token(index);

@@ -50,8 +50,8 @@ void estate::advance(instant to) {
 }
 
 void estate::expect_operator() {
-    const auto per_year = static_cast<int>(docs_.wanted().tokens.size());
-    at(now_ + chance_.between(0h, 2 * 8760h / std::max(1, per_year)), [this] {
+    const auto tokens = static_cast<int>(docs_.wanted().tokens.size());
+    at(now_ + chance_.between(0h, 4 * 8760h / std::max(1, tokens)), [this] {
         if (now_ >= calm_)
             return;
         operate();

@@ -12,7 +12,7 @@ using namespace domain;
 namespace {
 
 constexpr duration interval = 5min;
-constexpr duration regular = 7 * 24h; // a visit although nothing is due
+constexpr duration regular = 14 * 24h; // a visit although nothing is due
 constexpr duration wait = 20min;
 constexpr int most_idle_readings = 5;
 constexpr std::size_t most_troubled_visits = 2000;

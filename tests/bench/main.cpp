@@ -5,7 +5,7 @@
 //
 // It drives the pure core (next, effect) against the symbolic cloud of tests/model, not JSON over the wire: the same
 // decisions, step by step and request by request, without the codecs. (tests/reconcile and tests/rotation have the
-// wire.) The tokens are split into estates of 10, each with documents, an account, a vault and processes of its own.
+// wire.) The tokens are split into estates of 8, each with documents, an account, a vault and processes of its own.
 //
 // What happens, all of it drawn from the seed: replies are lost, requests answer 429 and 500, connections are reset
 // before or after the deed, requests arrive minutes late, readings miss something, the edge learns of policies late,
@@ -20,7 +20,8 @@
 // minute in the hour after and before an event, one an hour else.
 //
 // A visit of the daemon comes when the last one said that something will be due, after an edit, five minutes after one
-// that met trouble, and once a week. That a visit in between does nothing is sampled; the line "idle visits" counts.
+// that met trouble, and once in two weeks. That a visit in between does nothing is sampled; the line "idle visits"
+// counts.
 //
 // --short is 50 tokens in 5 estates over 3 years. --break breaks the core on purpose. --no-late leaves out requests
 // that arrive after their sender has given up. --log writes an estate's events to stdout; what is given after --short
