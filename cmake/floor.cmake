@@ -11,7 +11,7 @@ target_link_libraries(postern_options INTERFACE Boost::headers Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports its own inlined standard library (string concatenation, std::variant) as suspicious.
   target_compile_options(postern_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
-    -Wno-dangling-pointer)
+    -Wno-dangling-pointer -Wno-array-bounds)
 endif()
 
 # postern_floor(NAME [LINKS lib...] [WIRE]): the sources of this folder as library postern_NAME.

@@ -47,18 +47,17 @@ using namespace postern::bench;
     std::exit(2);
 }
 
-void print(std::string_view name, const std::map<std::string, std::uint64_t>& counts) {
+void print(const char* name, std::uint64_t count, const std::string& more = {}) {
+    std::printf("%-18s %llu%s\n", name, static_cast<unsigned long long>(count), more.c_str());
+}
+
+void print(const char* name, const std::map<std::string, std::uint64_t>& counts) {
     std::uint64_t sum = 0;
     for (const auto& [kind, count] : counts)
         sum += count;
-    std::printf("%-18.*s %llu\n", static_cast<int>(name.size()), name.data(), static_cast<unsigned long long>(sum));
+    print(name, sum);
     for (const auto& [kind, count] : counts)
         std::printf("    %12llu  %s\n", static_cast<unsigned long long>(count), kind.c_str());
-}
-
-void print(std::string_view name, std::uint64_t count, std::string_view more = {}) {
-    std::printf("%-18.*s %llu%.*s\n", static_cast<int>(name.size()), name.data(),
-                static_cast<unsigned long long>(count), static_cast<int>(more.size()), more.data());
 }
 
 void print(const form& f, const outcome_of_run& out, double seconds) {

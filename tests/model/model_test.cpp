@@ -128,7 +128,7 @@ TEST_CASE("two processes at once") {
     in.most.faults = 0;
     in.most.switches = 3;
     for (auto how : {strategy::replace, strategy::in_place}) {
-        in.name = std::string{how == strategy::replace ? "Replace" : "InPlace"} + ", two processes";
+        in.name = how == strategy::replace ? "Replace, two processes" : "InPlace, two processes";
         in.wanted.tokens.front().how = how;
         in.most.jumps = 1;
         hold(in, due_for_rotation(in, size));

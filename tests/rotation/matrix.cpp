@@ -149,7 +149,8 @@ undisturbed play(const scenario& s) {
     out.requests = w.requests_of_last;
     for (const auto& e : w.cloud.ledger.requests())
         out.calls.push_back(std::string{to_string(e.to)} + " " + e.method + " " + e.target);
-    auto wrong = until_over(w, s.afterwards) + complaints(w, {});
+    auto wrong = until_over(w, s.afterwards);
+    wrong += complaints(w, {});
     if (!wrong.empty())
         throw std::logic_error(s.name + ", undisturbed: " + wrong);
     out.end = canonical(w);
@@ -163,7 +164,9 @@ std::string play(const scenario& s, const interference& at, std::size_t n, const
     w.apply(w.wanted());
     w.dies = {};
     w.cloud.trouble.clear();
-    return until_over(w, s.afterwards) + complaints(w, expected.end, at.may_leave);
+    auto wrong = until_over(w, s.afterwards);
+    wrong += complaints(w, expected.end, at.may_leave);
+    return wrong;
 }
 
 void tally::enter(const std::string& row, const std::string& column, bool held) {

@@ -25,7 +25,9 @@ std::string play_together(const scenario& s, unsigned seed, const undisturbed& e
     if (seed % 5 == 0)
         starts.push_back(below(spread));
     w.apply_together(w.wanted(), starts, [&](std::size_t) { return below(lag); });
-    return until_over(w, s.afterwards) + complaints(w, expected.end, interference::leaves::echoes);
+    auto wrong = until_over(w, s.afterwards);
+    wrong += complaints(w, expected.end, interference::leaves::echoes);
+    return wrong;
 }
 
 } // namespace
