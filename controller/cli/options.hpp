@@ -1,10 +1,13 @@
 #pragma once
 
 #include "base/instant.hpp"
+#include "domain/desired.hpp"
 #include "domain/record.hpp"
 #include "run/log.hpp"
+#include "run/spec_source.hpp"
 #include "spec/trust.hpp"
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +18,16 @@
 namespace postern::cli {
 
 enum class output { text, json };
+
+// run
+struct daemon_options {
+    run::git_settings git; // its token's source is `git_token`; no url: the documents are SPECS
+    std::optional<domain::value_source> git_token;
+    duration interval = std::chrono::minutes{5};
+    std::string listen; // address:port; empty: nowhere
+    std::optional<domain::value_source> hook_secret;
+    duration lease = std::chrono::seconds{15};
+};
 
 struct options {
     std::vector<std::string> specs;
@@ -42,6 +55,17 @@ struct options {
     bool compromised = false;
     bool rehearse = false;
     bool dry_run = false;
+
+    daemon_options daemon;
+    std::string store; // empty: DATABASE_URL, else SQLite in the working folder
+    // run, status
+    std::optional<domain::value_source> listen_token;
+    // status
+    std::string endpoint;
+    // journal
+    std::optional<instant> since;
+    std::optional<duration> since_ago;
+    std::size_t limit = 1000;
 };
 
 // What the process says by its exit code.

@@ -40,7 +40,7 @@ std::string as_word(std::string_view value) {
     return quoted + "\"";
 }
 
-std::string text_line(std::string_view at, level of, std::string_view event, std::initializer_list<field> fields) {
+std::string text_line(std::string_view at, level of, std::string_view event, const std::vector<field>& fields) {
     std::string line;
     if (!at.empty())
         line.append(at).append(" ");
@@ -50,7 +50,7 @@ std::string text_line(std::string_view at, level of, std::string_view event, std
     return line;
 }
 
-std::string json_line(std::string_view at, level of, std::string_view event, std::initializer_list<field> fields) {
+std::string json_line(std::string_view at, level of, std::string_view event, const std::vector<field>& fields) {
     std::string line = "{";
     auto add = [&](std::string_view key, std::string_view value, bool quoted) {
         if (line.size() > 1)
@@ -86,8 +86,13 @@ void log::write(level of, std::string_view event, std::initializer_list<field> f
         return;
     if (before_)
         before_();
+    std::vector<field> all;
+    all.reserve(context_.size() + fields.size());
+    for (const auto& [key, value] : context_)
+        all.emplace_back(key, value);
+    all.insert(all.end(), fields.begin(), fields.end());
     auto at = stamp_ ? stamp_() : std::string{};
-    to_ << (format_ == log_format::json ? json_line(at, of, event, fields) : text_line(at, of, event, fields)) << '\n';
+    to_ << (format_ == log_format::json ? json_line(at, of, event, all) : text_line(at, of, event, all)) << '\n';
     to_.flush();
 }
 

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 // Diagnostics: one line per event, a constant event name and fields, as text or JSON. Values that came from outside are
 // escaped and cut, so that no remote can forge a line or move a terminal's cursor. A secret cannot be logged: it does
@@ -45,6 +47,8 @@ public:
     void error(std::string_view event, std::initializer_list<field> fields = {}) { write(level::error, event, fields); }
 
     bool shows(level of) const { return of >= least_; }
+    // These fields stand in every line from now on, before its own.
+    void set_context(std::vector<std::pair<std::string, std::string>> fields) { context_ = std::move(fields); }
     // Called before each line is written: a live progress line makes room.
     void before_each(std::function<void()> call) { before_ = std::move(call); }
 
@@ -56,6 +60,7 @@ private:
     log_format format_;
     std::function<std::string()> stamp_;
     std::function<void()> before_;
+    std::vector<std::pair<std::string, std::string>> context_;
 };
 
 } // namespace postern::run
