@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/options.hpp"
+#include "cli/process.hpp"
 #include "net/clock.hpp"
 #include "net/transport.hpp"
 #include "run/clients.hpp"
@@ -58,9 +59,5 @@ private:
     run::stop halt_;
     domain::observed world_ = run::new_process();
 };
-
-bool on_terminal(int descriptor);
-std::size_t terminal_columns(); // of stdout
-bool colours_wanted();          // on stdout
 
 } // namespace postern::cli

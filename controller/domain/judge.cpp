@@ -36,6 +36,11 @@ bool is_final(error_kind kind) {
            kind == error_kind::bug;
 }
 
+// How long after its last back-off something that was given up is tried again, where there is no end to the trying.
+duration given_up_for(int failures) {
+    return std::min<duration>(std::chrono::minutes{5} * (1 << std::clamp(failures - 4, 0, 4)), std::chrono::hours{1});
+}
+
 std::string_view type_for(const step& s) {
     if (s.resource.starts_with("AccessBinding/"))
         return "Bound";
@@ -268,11 +273,16 @@ void judge::offer(step s, bool observing) {
         return;
     if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
         if (is_final(t->why.kind) || t->count >= how_.max_failures) {
-            tell(s.resource, type_for(s), status::false_, reason_of(t->why), t->why.message(),
-                 is_final(t->why.kind) ? weight::blocked : weight::failed);
-            return;
-        }
-        if (now_ < t->again) {
+            const auto again = t->again + given_up_for(t->count);
+            if (!how_.for_ever || now_ < again) {
+                if (how_.for_ever)
+                    wake_at(again);
+                tell(s.resource, type_for(s), status::false_, reason_of(t->why),
+                     t->why.message() + (how_.for_ever ? "; tried again at " + format_instant(again) : std::string{}),
+                     is_final(t->why.kind) ? weight::blocked : weight::failed);
+                return;
+            }
+        } else if (now_ < t->again) {
             wake_at(t->again);
             tell(s.resource, type_for(s), status::unknown, reason::retrying,
                  t->why.message() + "; tried again at " + format_instant(t->again), weight::waiting);

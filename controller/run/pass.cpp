@@ -25,6 +25,10 @@ bool begins_something(const domain::step& s) {
     return record != nullptr && record->stage == "intend";
 }
 
+bool is_taken(const domain::step& writing, extent takes) {
+    return takes == extent::all || (takes == extent::requests && domain::word(writing) == "request");
+}
+
 bool passed(const domain::outcome& came) {
     return came.proved && came.proved->last == domain::verdict::passed;
 }
@@ -80,7 +84,7 @@ asio::awaitable<pass_report> pass::run() {
         if (dirty_)
             continue;
         const auto wake = report_.last.wake;
-        if (settings_.looks_only || !wake || *wake > give_up_)
+        if (settings_.takes != extent::all || !wake || *wake > give_up_)
             break;
         watcher_.waiting(*wake, report_.last.conditions);
         auto sleep = halt_.sleep_until(around_.clock, *wake);
@@ -126,7 +130,7 @@ void pass::judge() {
     queue_.clear();
     std::vector<domain::step> beginnings;
     for (auto& s : std::exchange(report_.last.steps, {})) {
-        if (settings_.looks_only && domain::writes(s))
+        if (domain::writes(s) && !is_taken(s, settings_.takes))
             continue;
         if (begins_something(s))
             beginnings.push_back(std::move(s));

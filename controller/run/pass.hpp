@@ -33,11 +33,18 @@ public:
     virtual void waiting(instant, const std::vector<domain::condition>&) {}
 };
 
+// Which of the steps that may be taken a pass takes.
+enum class extent {
+    all,
+    looks,    // none that writes
+    requests, // of those that write, what notes a request for whoever leads
+};
+
 struct pass_settings {
     domain::settings how;
     duration wait = std::chrono::minutes{20}; // for propagation, since something last changed for the better
     std::size_t at_once = 8;
-    bool looks_only = false; // take no step that writes
+    extent takes = extent::all;
 };
 
 struct pass_report {

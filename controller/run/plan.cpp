@@ -28,7 +28,7 @@ result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::
 
 asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, stop& halt,
                                 progress& watcher, pass_settings settings) {
-    settings.looks_only = true;
+    settings.takes = extent::looks;
     auto executor = co_await asio::this_coro::executor;
     pass looks{around, reader, world, halt, watcher, settings, executor};
     auto looking = looks.run();

@@ -1,0 +1,405 @@
+#include "run/daemon.hpp"
+
+#include "base/text.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace postern::run {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr duration longest_wait_in_a_pass = std::chrono::minutes{1};
+constexpr duration shortest_gap = std::chrono::seconds{5};
+constexpr duration after_a_bug = std::chrono::seconds{10};
+constexpr duration keys_every = std::chrono::hours{1};
+constexpr duration first_approval_wait = std::chrono::hours{1};
+constexpr duration longest_approval_wait = std::chrono::hours{24};
+constexpr std::size_t most_problems_told = 20;
+
+bool any(const std::vector<domain::condition>& of, domain::weight heft) {
+    return std::any_of(of.begin(), of.end(), [&](const auto& c) { return c.heft == heft; });
+}
+
+std::string_view provider_of(std::string_view resource) {
+    return resource.starts_with("CloudflareAccount/") ? "cloudflare"
+           : resource.starts_with("InfisicalVault/")  ? "infisical"
+                                                      : "heroku";
+}
+
+std::string words_of(std::exception_ptr thrown) {
+    try {
+        std::rethrow_exception(std::move(thrown));
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (...) {
+        return "unknown exception";
+    }
+}
+
+} // namespace
+
+daemon::daemon(parts with, daemon_settings settings, asio::any_io_executor executor)
+    : with_(std::move(with)), settings_(std::move(settings)), executor_(std::move(executor)),
+      chronicle_(with_.diagnostics, with_.memory, with_.clock),
+      leadership_(with_.memory, lease_clock_, {holder_, settings_.lease}, listeners()), gap_(shortest_gap),
+      started_at_(with_.clock.now()) {
+    settings_.passes.wait = std::min(settings_.interval, longest_wait_in_a_pass);
+    settings_.passes.how.for_ever = true;
+    chronicle_.on_repair = [this] { with_.numbers.drift_repaired(1); };
+    chronicle_.on_waiting = [this] {
+        // The world is looked at again at least this often, whatever else is waited for.
+        if (passing_ != nullptr && with_.clock.now() >= next_)
+            passing_->ask();
+    };
+}
+
+// ---- what runs beside the passes
+
+void daemon::start(const char* name, job what) {
+    auto& c = children_.emplace_back();
+    auto ended = [this, &c](std::exception_ptr) {
+        c.ended = true;
+        child_ended_.ring();
+    };
+    asio::co_spawn(executor_, tend(name, std::move(what)),
+                   asio::bind_cancellation_slot(c.end.slot(), std::move(ended)));
+}
+
+// What ends by itself had a bug: it is told, and begun again.
+asio::awaitable<void> daemon::tend(const char* name, job what) {
+    while (!stopping_) {
+        std::exception_ptr thrown;
+        try {
+            auto work = what();
+            co_await std::move(work);
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (stopping_ || state.cancelled() != asio::cancellation_type::none)
+            co_return;
+        with_.diagnostics.error("bug", {{"in", name}, {"what", thrown ? words_of(thrown) : "it ended"}});
+        auto nap = with_.clock.sleep_until(with_.clock.now() + after_a_bug);
+        co_await std::move(nap);
+    }
+}
+
+asio::awaitable<void> daemon::end_all() {
+    for (auto& c : children_)
+        c.end.emit(asio::cancellation_type::terminal);
+    // What sleeps on a bell of ours has to be woken to notice.
+    documents_bell_.ring();
+    chronicle_.wake();
+    while (std::any_of(children_.begin(), children_.end(), [](const auto& c) { return !c.ended; })) {
+        auto nap = child_ended_.wait_until(with_.clock, instant::max());
+        co_await std::move(nap);
+    }
+}
+
+// ---- documents
+
+asio::awaitable<void> daemon::follow_documents() {
+    for (;;) {
+        auto reading = with_.documents.read();
+        auto came = co_await std::move(reading);
+        take(std::move(came));
+        const auto wait =
+            wanted_ ? settings_.interval
+                    : std::min<duration>(settings_.interval, shortest_gap * (1 << std::min(bad_readings_, 6)));
+        auto nap = documents_bell_.wait_until(with_.clock, with_.clock.now() + jittered(wait));
+        co_await std::move(nap);
+    }
+}
+
+void daemon::take(result<sourced> came) {
+    if (came.has_error())
+        return refuse(came.error().message(), {});
+    auto& read = came.value();
+    if (!read.specs.ok()) {
+        const auto count = read.specs.problems.size();
+        return refuse(std::to_string(count) + (count == 1 ? " problem" : " problems") + " in " + read.revision +
+                          "; the first: " + spec::to_string(read.specs.problems.front()),
+                      read.specs.problems);
+    }
+    if (!specs_problem_.empty())
+        with_.diagnostics.info("documents are good again", {{"new", read.revision}});
+    specs_problem_.clear();
+    reminder_.forget("documents");
+    bad_readings_ = 0;
+    if (wanted_ && read.revision == revision_)
+        return;
+    revision_ = read.revision;
+    wanted_ = std::make_shared<const domain::desired>(std::move(read.specs.desired));
+    with_.diagnostics.info("documents",
+                           {{"new", revision_}, {"tokens", wanted_->tokens.size()}, {"source", wanted_->source}});
+    interrupt("documents");
+}
+
+void daemon::refuse(std::string why, const std::vector<spec::problem>& all) {
+    ++bad_readings_;
+    if (reminder_.due("documents", why, with_.clock.now())) {
+        with_.diagnostics.error("documents refused", {{"what", why},
+                                                      {"in force", revision_.empty() ? "none" : revision_},
+                                                      {"note", "what was last good stays in force"}});
+        for (std::size_t i = 1; i < std::min(all.size(), most_problems_told); ++i)
+            with_.diagnostics.error("documents refused", {{"what", spec::to_string(all.at(i))}});
+    }
+    specs_problem_ = std::move(why);
+}
+
+// ---- leading
+
+bool daemon::leads() const {
+    return leadership_.may_write();
+}
+
+bool daemon::may_write() const {
+    return leads() && !settings_.passes.how.observe &&
+           (!settings_.first_write || with_.clock.now() >= *settings_.first_write);
+}
+
+lease_listeners daemon::listeners() {
+    lease_listeners all;
+    all.gained = [this](std::int64_t epoch) {
+        with_.diagnostics.info("leading", {{"new epoch", epoch}});
+        store_problem_.clear();
+        reminder_.forget("lease");
+        restored_ = false;
+        interrupt("leading");
+    };
+    all.lost = [this](const std::string& why) {
+        with_.diagnostics.warn("not leading any more", {{"what", why}});
+        interrupt("not leading");
+    };
+    all.wanted = [this] { wake("asked for through the store"); };
+    all.troubled = [this](const error& why) {
+        store_problem_ = why.message();
+        store_problem_at_ = with_.clock.now();
+        if (reminder_.due("lease", store_problem_, store_problem_at_))
+            with_.diagnostics.warn("store", {{"what", store_problem_}});
+    };
+    return all;
+}
+
+void daemon::interrupt(std::string_view why) {
+    with_.diagnostics.debug("wake", {{"why", why}});
+    again_ = true;
+    if (passing_ != nullptr)
+        passing_->ask();
+    bell_.ring();
+}
+
+void daemon::wake(std::string_view why) {
+    documents_bell_.ring();
+    interrupt(why);
+}
+
+void daemon::stop() {
+    stopping_ = true;
+    interrupt("stop");
+}
+
+// What the leader before, or this process in its last life, was backing off from.
+asio::awaitable<void> daemon::restore() {
+    auto loading = with_.memory.load_troubles();
+    auto came = co_await std::move(loading);
+    if (came.has_error())
+        co_return;
+    for (auto& [lock, trouble] : came.value())
+        world_.troubles.emplace(lock, std::move(trouble));
+    restored_ = true;
+}
+
+// ---- passes
+
+asio::awaitable<void> daemon::run() {
+    start("lease", [this] { return leadership_.keep(); });
+    start("documents", [this] { return follow_documents(); });
+    start("watch", [this] { return with_.documents.watch([this] { documents_bell_.ring(); }); });
+    start("journal", [this] { return chronicle_.keep(); });
+    next_ = instant::max();
+    while (!stopping_) {
+        if (!again_) {
+            auto nap = bell_.wait_until(with_.clock, next_);
+            co_await std::move(nap);
+        }
+        if (stopping_)
+            break;
+        again_ = false;
+        if (!wanted_) {
+            next_ = instant::max();
+            continue;
+        }
+        // Who stands by has to have seen the world once, and no more.
+        if (!leads() && passes_ > 0) {
+            next_ = instant::max();
+            continue;
+        }
+        std::exception_ptr thrown;
+        try {
+            auto pass = one_pass();
+            co_await std::move(pass);
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+        if (thrown) {
+            with_.diagnostics.error("bug", {{"in", "pass"}, {"what", words_of(thrown)}});
+            passing_ = nullptr;
+            next_ = with_.clock.now() + after_a_bug;
+        }
+    }
+    auto flushing = chronicle_.flush();
+    co_await std::move(flushing);
+    auto giving_back = leadership_.release();
+    co_await std::move(giving_back);
+    auto ending = end_all();
+    co_await std::move(ending);
+}
+
+asio::awaitable<void> daemon::one_pass() {
+    const auto wanted = wanted_;
+    const auto revision = revision_;
+    const auto began = with_.clock.now();
+    const bool writing = may_write();
+    const auto epoch = leadership_.epoch();
+    chronicle_.now_in(epoch, holder_, revision, passes_ + 1);
+    if (epoch != 0 && !restored_) {
+        auto restoring = restore();
+        co_await std::move(restoring);
+    }
+    forget_approvals();
+    surroundings around{*wanted, with_.remotes, with_.ring, with_.process, with_.clock};
+    gatherer reader{around};
+    run::stop halt;
+    auto settings = settings_.passes;
+    settings.takes = writing ? extent::all : extent::looks;
+    next_ = began + settings_.interval;
+    passing_ = &halt;
+    if (stopping_)
+        halt.ask();
+    pass work{around, reader, world_, halt, chronicle_, settings, executor_};
+    auto working = work.run();
+    auto report = co_await std::move(working);
+    passing_ = nullptr;
+    if (!report.interrupted) {
+        auto keys = look_at_keys(around);
+        co_await std::move(keys);
+    }
+    publish(*wanted, revision, report, began, writing);
+    schedule(report, writing);
+}
+
+asio::awaitable<void> daemon::look_at_keys(surroundings around) {
+    if (with_.clock.now() < keys_again_)
+        co_return;
+    auto looking = look_at_own_keys(around);
+    keys_ = co_await std::move(looking);
+    for (const auto& key : keys_) {
+        if (key.failure)
+            with_.diagnostics.info("own key", {{"resource", key.resource}, {"what", key.failure->message()}});
+    }
+    keys_again_ = with_.clock.now() + keys_every;
+}
+
+// A path whose change somebody has to approve is tried again after an hour, and then ever more rarely.
+void daemon::forget_approvals() {
+    const auto now = with_.clock.now();
+    for (auto& [name, vault] : world_.vaults) {
+        if (!vault)
+            continue;
+        std::erase_if(vault->awaiting_approval, [&](const std::string& path) {
+            auto& [since, times] = approvals_[{name, path}];
+            if (since == instant{})
+                since = now;
+            const auto wait =
+                std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait);
+            if (now < since + wait)
+                return false;
+            since = instant{};
+            ++times;
+            return true;
+        });
+    }
+}
+
+void daemon::publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
+                     bool wrote) {
+    const auto now = with_.clock.now();
+    ++passes_;
+    chronicle_.besides = own_key_conditions(keys_, now);
+    chronicle_.conditions(report.last.conditions);
+    auto conditions = report.last.conditions;
+    conditions.insert(conditions.end(), chronicle_.besides.begin(), chronicle_.besides.end());
+    std::sort(conditions.begin(), conditions.end(),
+              [](const auto& a, const auto& b) { return std::tie(a.resource, a.type) < std::tie(b.resource, b.type); });
+    if (report.unsettled)
+        with_.diagnostics.error("pass", {{"what", report.unsettled->message()}});
+    shown_.revision = std::move(revision);
+    shown_.pass_began = began;
+    shown_.pass_took = now - began;
+    if (!report.unsettled && !report.interrupted && !any(conditions, domain::weight::failed))
+        shown_.last_good_pass = now;
+    shown_.conditions = std::move(conditions);
+    shown_.tokens = tokens_of(wanted, world_, now);
+    shown_.connections.clear();
+    for (const auto& key : keys_)
+        shown_.connections.push_back({key.resource, key.expires_at});
+    with_.diagnostics.info("pass", {{"ms", (now - began).count()},
+                                    {"changes", report.changes},
+                                    {"failures", report.failures.size()},
+                                    {"interrupted", report.interrupted},
+                                    {"wrote", wrote}});
+    with_.numbers.pass_took(now - began);
+    for (const auto& [resource, remaining] : with_.remotes.budgets())
+        with_.numbers.budget(provider_of(resource), resource, static_cast<double>(remaining));
+}
+
+void daemon::schedule(const pass_report& report, bool wrote) {
+    const auto now = with_.clock.now();
+    const bool moved = report.changes > 0;
+    gap_ = moved ? shortest_gap : std::min<duration>(gap_ * 2, settings_.interval);
+    next_ = now + jittered(settings_.interval);
+    if (report.interrupted && wrote)
+        next_ = now;
+    else if (wrote && report.last.wake)
+        next_ = std::min(next_, std::max(*report.last.wake, now + gap_));
+    if (settings_.first_write && now < *settings_.first_write)
+        next_ = std::min(next_, *settings_.first_write);
+    chronicle_.save(world_.troubles, to_json(this->now()));
+}
+
+duration daemon::jittered(duration d) const {
+    const auto tenth = static_cast<double>(d.count()) / 10.0;
+    return d + duration{static_cast<std::int64_t>(tenth * (2.0 * with_.random() - 1.0))};
+}
+
+status daemon::now() const {
+    auto s = shown_;
+    s.version = settings_.version;
+    s.holder = holder_;
+    s.epoch = leadership_.epoch();
+    s.leading = leads();
+    if (leadership_.row())
+        s.leader = leadership_.row()->holder;
+    s.observing = settings_.passes.how.observe;
+    s.specs_problem = specs_problem_;
+    // The lease asks the store so often that an older problem is over.
+    s.store_problem =
+        with_.clock.now() < store_problem_at_ + settings_.lease ? store_problem_ : chronicle_.store_problem();
+    s.started_at = started_at_;
+    s.at = with_.clock.now();
+    s.pass = passes_;
+    if (next_ != instant::max())
+        s.next_pass = next_;
+    return s;
+}
+
+} // namespace postern::run
