@@ -4,6 +4,7 @@
 #include "domain/desired.hpp"
 #include "domain/record.hpp"
 #include "run/log.hpp"
+#include "run/pass.hpp"
 #include "run/spec_source.hpp"
 #include "spec/trust.hpp"
 
@@ -50,6 +51,7 @@ struct options {
     const char* verb = "apply"; // what it is called in messages
     std::string only;           // a ServiceToken's name: a pass for it alone
     std::map<std::string, domain::rotation_request> requests;
+    run::extent takes = run::extent::all;
     // rotate
     std::optional<domain::strategy> how;
     bool compromised = false;

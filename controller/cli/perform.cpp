@@ -16,32 +16,6 @@ namespace postern::cli {
 
 namespace {
 
-// Shows the plan and asks. Nothing: go on; else the exit code.
-std::optional<int> ask(const options& asked, session& here, const domain::desired& wanted) {
-    if (asked.form == output::json || !on_terminal(STDIN_FILENO) || !on_terminal(STDOUT_FILENO)) {
-        std::cerr << asked.verb
-                  << " shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
-                     "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
-        return code::error;
-    }
-    run::progress nobody;
-    auto made = here.make_plan(nobody, {});
-    if (made.failure || made.interrupted) {
-        std::cerr << (made.failure ? made.failure->message() : "Stopped.") << '\n';
-        return code::error;
-    }
-    std::cout << plan_text(made.steps, made.conditions, wanted, colours_wanted());
-    if (made.steps.empty())
-        return std::nullopt;
-    std::cout << "\nDo you want this to be done? Only \"yes\" is a yes: " << std::flush;
-    std::string answer;
-    std::getline(std::cin, answer);
-    if (answer == "yes")
-        return std::nullopt;
-    std::cout << "Nothing was done.\n";
-    return code::error;
-}
-
 void print_text(const options& asked, const run::pass_report& report, const live& watched) {
     if (report.interrupted) {
         std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
@@ -67,11 +41,36 @@ void print_text(const options& asked, const run::pass_report& report, const live
 
 } // namespace
 
-performed perform(const options& asked, session& here, const domain::desired& wanted) {
-    if (!asked.auto_approve) {
-        if (auto refused = ask(asked, here, wanted))
-            return {*refused, {}};
+std::optional<int> approve(const options& asked, session& here, const domain::desired& wanted) {
+    if (asked.auto_approve)
+        return std::nullopt;
+    if (asked.form == output::json || !on_terminal(STDIN_FILENO) || !on_terminal(STDOUT_FILENO)) {
+        std::cerr << asked.verb
+                  << " shows its plan and asks before it changes anything, which takes a terminal. Without one, or "
+                     "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
+        return code::error;
     }
+    run::progress nobody;
+    auto made = here.make_plan(nobody, {});
+    if (made.failure || made.interrupted) {
+        std::cerr << (made.failure ? made.failure->message() : "Stopped.") << '\n';
+        return code::error;
+    }
+    std::cout << plan_text(made.steps, made.conditions, wanted, colours_wanted());
+    if (made.steps.empty())
+        return std::nullopt;
+    std::cout << "\nDo you want this to be done? Only \"yes\" is a yes: " << std::flush;
+    std::string answer;
+    std::getline(std::cin, answer);
+    if (answer == "yes")
+        return std::nullopt;
+    std::cout << "Nothing was done.\n";
+    return code::error;
+}
+
+performed perform(const options& asked, session& here, const domain::desired& wanted) {
+    if (auto refused = approve(asked, here, wanted))
+        return {*refused, {}};
     // Whoever reads along may go; what was begun is still finished.
     std::signal(SIGPIPE, SIG_IGN);
     const bool text = asked.form == output::text;

@@ -15,6 +15,9 @@ struct performed {
     std::vector<domain::condition> conditions;
 };
 
+// Shows the plan and asks, unless that was said already. Nothing: go on; else the exit code.
+std::optional<int> approve(const options& asked, session& here, const domain::desired& wanted);
+
 performed perform(const options& asked, session& here, const domain::desired& wanted);
 
 } // namespace postern::cli

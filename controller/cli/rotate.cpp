@@ -1,4 +1,5 @@
 #include "base/text.hpp"
+#include "cli/ask_leader.hpp"
 #include "cli/documents.hpp"
 #include "cli/outcome.hpp"
 #include "cli/perform.hpp"
@@ -193,6 +194,13 @@ int rotate(const options& given) {
         std::cout << what_compromised_breaks;
     if (asked.dry_run)
         return replan(asked, *wanted);
+    auto leading = find_leader(asked);
+    if (leading.has_error()) {
+        std::cerr << leading.error().message() << '\n';
+        return code::error;
+    }
+    if (leading.value())
+        return ask_leader(asked, *wanted, std::move(*leading.value()));
     session acting{asked, *wanted};
     return perform(asked, acting, *wanted).code;
 }

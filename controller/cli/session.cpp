@@ -46,6 +46,7 @@ run::pass_settings session::settings() const {
     settings.how.only = asked_.only;
     settings.how.requests = asked_.requests;
     settings.wait = asked_.wait;
+    settings.takes = asked_.takes;
     return settings;
 }
 
@@ -89,6 +90,15 @@ T session::finish(asio::awaitable<T> job, std::function<void()> tick) {
 
 run::plan session::make_plan(run::progress& watcher, std::function<void()> tick) {
     return finish(run::make_plan(around(), reader_, world_, halt_, watcher, settings()), std::move(tick));
+}
+
+void session::rest(duration d) {
+    auto nap = [this](instant until) -> asio::awaitable<bool> {
+        auto sleep = halt_.sleep_until(clock_, until);
+        co_await std::move(sleep);
+        co_return true;
+    };
+    finish(nap(clock_.now() + d), {});
 }
 
 run::pass_report session::make_pass(run::progress& watcher, std::function<void()> tick) {

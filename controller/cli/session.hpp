@@ -35,6 +35,11 @@ public:
     run::plan make_plan(run::progress& watcher, std::function<void()> tick);
     run::pass_report make_pass(run::progress& watcher, std::function<void()> tick);
 
+    // Nothing is done for so long; a signal ends it.
+    void rest(duration d);
+
+    // As the last pass saw it.
+    const domain::observed& world() const { return world_; }
     net::clock& clock() { return clock_; }
     run::log& diagnostics() { return log_; }
 

@@ -1,0 +1,147 @@
+#include "cli/ask_leader.hpp"
+
+#include "cli/outcome.hpp"
+#include "cli/perform.hpp"
+#include "cli/print.hpp"
+#include "cli/process.hpp"
+#include "cli/session.hpp"
+#include "cli/store_address.hpp"
+#include "cli/wait_for.hpp"
+#include "domain/reason.hpp"
+#include "net/clock.hpp"
+
+#include <algorithm>
+#include <iostream>
+#include <string>
+#include <utility>
+
+namespace postern::cli {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr duration between_looks = std::chrono::seconds{2};
+
+// The row once its beat moved; nothing where it does not within `patience`.
+asio::awaitable<result<std::optional<run::lease_row>>> beating(run::store* memory, duration patience) {
+    net::boot_clock clock;
+    auto reading = memory->read_lease();
+    auto first = co_await std::move(reading);
+    if (first.has_error())
+        co_return first.error();
+    const auto until = clock.now() + patience;
+    while (!first.value().holder.empty() && clock.now() < until) {
+        auto nap = clock.sleep_until(clock.now() + patience / 8);
+        co_await std::move(nap);
+        auto again = memory->read_lease();
+        auto row = co_await std::move(again);
+        if (row.has_error())
+            co_return row.error();
+        if (!row.value().holder.empty() && row.value() != first.value())
+            co_return std::optional{row.value()};
+    }
+    co_return std::optional<run::lease_row>{};
+}
+
+const domain::record* record_of(const session& here, const domain::service_token& token) {
+    const auto& vaults = here.world().vaults;
+    const auto vault = vaults.find(token.vault);
+    if (vault == vaults.end() || !vault->second || !vault->second->state)
+        return nullptr;
+    const auto at = vault->second->state->records.find(token.name);
+    return at == vault->second->state->records.end() ? nullptr : &at->second;
+}
+
+// Whether everything that was asked for has been done: what is left is the overlap.
+bool is_done(const domain::record& r, const domain::rotation_request& asked) {
+    if (!r.request || r.request->at < asked.at || !r.request->done || r.pending)
+        return false;
+    return asked.reason == domain::reason::compromised ? !r.previous : !r.previous || r.previous_until;
+}
+
+std::string stage_of(const domain::record& r) {
+    if (r.pending)
+        return "the next credential is being made and proved";
+    if (r.previous && !r.previous_until)
+        return "the next credential is being delivered";
+    return r.request && r.request->done ? "the previous credential is being ended" : "the controller has not begun";
+}
+
+void print(const options& asked, const domain::desired& wanted, const run::pass_report& report) {
+    if (asked.form == output::json)
+        std::cout << document({}, report.last.conditions, wanted);
+    else
+        std::cout << conditions_text(report.last.conditions, colours_wanted());
+}
+
+} // namespace
+
+result<std::optional<leader>> find_leader(const options& asked) {
+    auto opened = open_existing_store(asked);
+    if (opened.has_error()) {
+        const bool named = !asked.store.empty() || environment("DATABASE_URL");
+        return named ? result<std::optional<leader>>{opened.error()} : std::optional<leader>{};
+    }
+    auto row = wait_for(beating(opened.value().get(), asked.daemon.lease / 2));
+    if (row.has_error())
+        return row.error();
+    if (!row.value())
+        return std::optional<leader>{};
+    return std::optional{leader{std::move(opened.value()), *row.value()}};
+}
+
+int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
+    const auto& request = asked.requests.at(asked.only);
+    const auto token =
+        std::find_if(wanted.tokens.begin(), wanted.tokens.end(), [&](const auto& t) { return t.name == asked.only; });
+    run::progress nobody;
+    auto noting = asked;
+    noting.takes = run::extent::requests;
+    session here{noting, wanted};
+    if (auto refused = approve(asked, here, wanted))
+        return *refused;
+    auto noted = here.make_pass(nobody, {});
+    const auto* record = record_of(here, *token);
+    if (record == nullptr || !record->request || record->request->at < request.at) {
+        print(asked, wanted, noted);
+        std::cerr << "The request could not be noted in the record of " << asked.only
+                  << ": the conditions say why. Nothing was done.\n";
+        return std::max(exit_code(noted), code::error);
+    }
+    auto woken = wait_for(to.memory->want_pass());
+    if (woken.has_error())
+        std::cerr << "The controller could not be woken, and will see the request in its next pass: "
+                  << woken.error().message() << '\n';
+    if (asked.form == output::text)
+        std::cout << "Asked the controller that leads (" << to.row.holder << ", epoch " << to.row.epoch << ").\n";
+
+    auto watching = asked;
+    watching.takes = run::extent::looks;
+    watching.requests.clear();
+    session eyes{watching, wanted};
+    const auto until = eyes.clock().now() + asked.wait;
+    std::string stage;
+    for (;;) {
+        auto seen = eyes.make_pass(nobody, {});
+        record = record_of(eyes, *token);
+        if (record != nullptr && is_done(*record, request)) {
+            print(asked, wanted, seen);
+            if (asked.form == output::text)
+                std::cout << "\nDone.\n";
+            return exit_code(seen);
+        }
+        if (record != nullptr && stage_of(*record) != stage && asked.form == output::text) {
+            stage = stage_of(*record);
+            std::cout << "  " << stage << '\n' << std::flush;
+        }
+        if (seen.interrupted || eyes.clock().now() >= until) {
+            print(asked, wanted, seen);
+            std::cerr << "Not done yet. The request stands in the record: the controller goes on with it.\n";
+            return code::error;
+        }
+        eyes.rest(between_looks);
+    }
+}
+
+} // namespace postern::cli
