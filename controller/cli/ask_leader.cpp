@@ -107,7 +107,7 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
         print(asked, wanted, noted);
         std::cerr << "The request could not be noted in the record of " << asked.only
                   << ": the conditions say why. Nothing was done.\n";
-        return std::max(exit_code(noted), code::error);
+        return exit_code(noted) == code::needs_a_person ? code::needs_a_person : code::error;
     }
     auto woken = wait_for(to.memory->want_pass());
     if (woken.has_error())
