@@ -1,0 +1,500 @@
+"""What a worker has to live through, one function a case. Each gets a World of its own and raises where a promise does
+not hold; run.py looks after every case whether a consumer was refused or a secret was printed."""
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+from postgres import Postgres
+from world import CREDENTIALS, KEY, PROBE, STATE, eventually
+
+FAST = ("--interval", "3s", "--lease", "3s")
+BOTH = ("console-self-probe", "status-probe")
+
+
+def expect(what, holds):
+    if not holds:
+        raise AssertionError(what)
+
+
+def whole(world):
+    """Both tokens of the shipped specs are provisioned: one credential each, in the vault and at every app."""
+    state = world.control("GET", "/state")
+    names = sorted(t["name"] for t in state["cloudflare"]["tokens"])
+    vars_ = {a["name"]: a["config"].get(KEY) for a in state["heroku"]["apps"]} if isinstance(
+        state["heroku"], dict) else {a["name"]: a["config"].get(KEY) for a in state["heroku"]}
+    held = {vars_.get("raxx-console-prod"), vars_.get("raxx-console-staging")}
+    return set(BOTH) <= set(names) and len(held) == 1 and None not in held
+
+
+def store_of(world):
+    return "sqlite:" + str(world.folder / "store.db")
+
+
+def led(worker, since=0, timeout=60):
+    return worker.wait_for("leading", since=since, timeout=timeout)
+
+
+def settled(worker, since=0, timeout=90):
+    """A pass that wrote nothing and met no failure: the fixed point."""
+    return worker.wait_for("pass", since=since, timeout=timeout, changes=0, failures=0, interrupted=False, wrote=True)
+
+
+def no_doubles(world, name=PROBE, most=1):
+    tokens = world.tokens(name)
+    expect(f"{len(tokens)} tokens {name}", len(tokens) <= most)
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    expect("the test finds what it edits", old in text)
+    path.write_text(text.replace(old, new))
+
+
+def journal(world, store):
+    done = world.run("journal", "--store", store, "-o", "json")
+    expect("journal: 0\n" + done.stderr, done.returncode == 0)
+    return json.loads(done.stdout)["entries"]
+
+
+# ---- documents
+
+def provisions_and_stays_quiet(world):
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    expect("everything is provisioned", whole(world))
+    before = len(world.writes())
+    settled(worker, since=worker.mark())
+    expect("a second pass writes nothing", len(world.writes()) == before)
+    code, took = worker.stop()
+    expect(f"SIGTERM: exit {code} after {took:.1f} s", code == 0 and took < 10)
+    entries = journal(world, store_of(world))
+    actions = [e["action"] for e in entries]
+    for action in ("mint", "hold", "bind", "promote", "deliver", "confirm"):
+        expect("the journal tells of " + action, action in actions)
+    mint = next(e for e in entries if e["action"] == "mint")
+    expect("with the remote's request id", mint["requests"])
+
+
+def saved_broken_and_repaired_specs(world):
+    worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
+    settled(worker)
+    token = world.specs / "console-self-probe" / "token.yaml"
+    good = token.read_text()
+    since = worker.mark()
+    token.write_text(good.replace("duration: 8760h", "duration: 8760q"))
+    refused = worker.wait_for("documents refused", since=since)
+    expect("it says where: " + refused["what"], "token.yaml:" in refused["what"])
+    expect("the worker lives", worker.process.poll() is None)
+    before = len(world.writes())
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {"LOG_LEVEL": "info"}})
+    world.control("POST", "/books/excuse", {})
+    since = worker.mark()
+    worker.signal(signal.SIGHUP)
+    settled(worker, since=since)
+    expect("the last good documents stay in force: drift is repaired", whole(world))
+    world.control("POST", "/books/excuse", {"end": True})
+    expect("by a write", len(world.writes()) > before)
+    since = worker.mark()
+    token.write_text(good.replace("cadenceKey: cf_access_service_token", "cadenceKey: another_name"))
+    worker.wait_for("documents", since=since)
+    settled(worker, since=since)
+    since = worker.mark()
+    shutil.move(world.specs, world.folder / "elsewhere")
+    worker.wait_for("documents refused", since=since)
+    expect("nothing left git with the folder", whole(world))
+    since = worker.mark()
+    shutil.move(world.folder / "elsewhere", world.specs)
+    worker.wait_for("documents are good again", since=since)
+
+
+def a_burst_of_saves_is_one_pass(world):
+    worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
+    settled(worker)
+    token = world.specs / "console-self-probe" / "token.yaml"
+    good = token.read_text()
+    since = worker.mark()
+    for i in range(20):
+        token.write_text(good + f"# {i}\n")
+    settled(worker, since=since)
+    expect("one change of documents, maybe two", len(worker.seen("documents", since=since)) <= 2)
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments], cwd=folder, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def git_pushes_and_forced_pushes(world):
+    origin = world.folder / "origin.git"
+    clone = world.folder / "clone"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", origin], check=True)
+    subprocess.run(["git", "clone", "-q", origin, clone], check=True, stderr=subprocess.DEVNULL)
+    world.copy_specs(clone / "gates")
+    git(clone, "checkout", "-q", "-B", "main")
+    git(clone, "add", ".")
+    git(clone, "commit", "-qm", "specs")
+    git(clone, "push", "-q", "origin", "main")
+    worker = world.worker("--git", origin, "--branch", "main", "--path", "gates", "--git-poll", "500ms", "--interval",
+                          "1h", "--store", store_of(world))
+    settled(worker)
+    expect("everything is provisioned", whole(world))
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=clone, stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.strip()
+    expect("the revision is the commit", worker.seen("documents")[0]["new"] == head)
+
+    edit(clone / "gates/console-self-probe/token.yaml", "cadenceKey: cf_access", "cadenceKey: other")
+    git(clone, "commit", "-qam", "other")
+    since = worker.mark()
+    git(clone, "push", "-q", "origin", "main")
+    worker.wait_for("documents", since=since)
+
+    git(clone, "reset", "-q", "--hard", head)
+    since = worker.mark()
+    git(clone, "push", "-qf", "origin", "main")
+    worker.wait_for("documents", since=since, new=head)
+
+    git(clone, "rm", "-rq", "gates")
+    git(clone, "commit", "-qm", "empty", "--allow-empty")
+    since = worker.mark()
+    git(clone, "push", "-q", "origin", "main")
+    worker.wait_for("documents refused", since=since)
+    expect("an empty checkout is no desired state", whole(world))
+    expect("nothing was deleted", len(world.tokens()) == 1)
+
+
+# ---- signals
+
+def sigterm_in_the_middle_of_a_rotation(world):
+    store = store_of(world)
+    worker = world.worker(world.specs, *FAST, "--store", store)
+    settled(worker)
+    token = world.tokens()[0]
+    world.control("POST", "/state/tokens", {"id": token["id"], "expiresInSeconds": 86400})
+    for action in ("intend", "mint", "hold", "promote", "deliver"):
+        since = worker.mark()
+        worker.signal(signal.SIGHUP)
+        try:
+            worker.wait_for("step begins", since=since, timeout=20, action=action,
+                            resource=lambda r: r == "ServiceToken/" + PROBE or r == "HerokuBinding/" + PROBE)
+        except AssertionError:
+            settled(worker, since=since)  # this step was done before the stop
+            continue
+        code, took = worker.stop()
+        expect(f"SIGTERM at {action}: exit {code} after {took:.1f} s", code == 0 and took < 10)
+        worker = world.worker(world.specs, *FAST, "--store", store)
+    settled(worker)
+    no_doubles(world, most=2)  # the second one is in its overlap
+    expect("everything is whole", whole(world))
+
+
+def killed_again_and_again(world):
+    store = store_of(world)
+    for moment in range(12):
+        worker = world.worker(world.specs, *FAST, "--lease", "1s", "--store", store)
+        led(worker)
+        time.sleep(0.08 * moment)
+        worker.kill()
+    worker = world.worker(world.specs, *FAST, "--lease", "1s", "--store", store)
+    settled(worker)
+    no_doubles(world)
+    expect("everything is whole", whole(world))
+
+
+def a_stopped_leader_finds_itself_replaced(world):
+    store = store_of(world)
+    first = world.worker(world.specs, *FAST, "--store", store)
+    settled(first)
+    second = world.worker(world.specs, *FAST, "--store", store)
+    second.wait_for("pass")
+    token = world.tokens()[0]
+    world.control("POST", "/state/tokens", {"id": token["id"], "expiresInSeconds": 86400})
+    since = first.mark()
+    first.signal(signal.SIGHUP)
+    first.wait_for("step begins", since=since, action="mint")
+    first.signal(signal.SIGSTOP)
+    led(second, timeout=15)
+    settled(second)
+    writes = len(world.writes())
+    first.signal(signal.SIGCONT)
+    first.wait_for("not leading any more", timeout=15)
+    settled(second, since=second.mark())
+    ours = [w for w in world.writes()[writes:] if "login" not in w["path"]]
+    expect(f"at most the request that was under way arrives late, not {len(ours)}", len(ours) <= 4)
+    no_doubles(world, most=2)
+    expect("everything is whole", whole(world))
+
+
+# ---- several workers
+
+def several(world, store, count):
+    workers = [world.worker(world.specs, *FAST, "--store", store) for _ in range(count)]
+    eventually("one leads", lambda: any(w.seen("leading") for w in workers), timeout=20)
+    leader = next(w for w in workers if w.seen("leading"))
+    settled(leader)
+    expect("one leads, the others stand by", sum(bool(w.seen("leading")) for w in workers) == 1)
+    for other in workers:
+        if other is not leader:
+            other.wait_for("pass", wrote=False)
+            expect("who stands by writes nothing", not other.seen("step"))
+    rest = [w for w in workers if w is not leader]
+    killed_at = time.monotonic()
+    leader.kill()
+    eventually("another takes over", lambda: any(w.seen("leading") for w in rest), timeout=10)
+    took = time.monotonic() - killed_at
+    expect(f"within the lease's 3 s, not {took:.1f} s", took < 3.5)
+    second = next(w for w in rest if w.seen("leading"))
+    settled(second)
+    rest = [w for w in rest if w is not second]
+    code, _ = second.stop()
+    expect("SIGTERM: 0", code == 0)
+    if rest:
+        led(rest[0], timeout=3)  # it was given back
+        settled(rest[0])
+    no_doubles(world)
+    expect("everything is whole", whole(world))
+
+
+def two_workers_on_sqlite(world):
+    several(world, store_of(world), 2)
+
+
+def three_workers_on_sqlite(world):
+    several(world, store_of(world), 3)
+
+
+def three_workers_on_postgres(world):
+    with Postgres(world.folder) as server:
+        several(world, server.url, 3)
+
+
+def two_workers_with_a_store_each(world):
+    workers = [world.worker(world.specs, *FAST, "--store", "sqlite:" + str(world.folder / f"store{i}.db"))
+               for i in range(2)]
+    for worker in workers:
+        settled(worker, timeout=150)
+    no_doubles(world)
+    expect("everything is whole", whole(world))
+    token = world.tokens()[0]
+    world.control("POST", "/state/tokens", {"id": token["id"], "expiresInSeconds": 86400})
+    for worker in workers:
+        worker.signal(signal.SIGHUP)
+    eventually("the rotation is done", lambda: len(world.tokens()) == 2 and whole(world), timeout=90)
+    for worker in workers:
+        settled(worker, since=worker.mark(), timeout=150)
+    no_doubles(world, most=2)
+
+
+# ---- weather
+
+def the_store_goes_and_comes_back(world):
+    with Postgres(world.folder) as server:
+        worker = world.worker(world.specs, *FAST, "--store", server.url)
+        settled(worker)
+        since = worker.mark()
+        server.stop()
+        worker.wait_for("not leading any more", since=since, timeout=20)
+        before = len(world.writes())
+        world.control("POST", "/books/excuse", {})
+        world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {"LOG_LEVEL": "info"}})
+        worker.signal(signal.SIGHUP)
+        time.sleep(1)
+        expect("without the lease nothing is written", len(world.writes()) == before)
+        since = worker.mark()
+        server.start()
+        led(worker, since=since, timeout=30)
+        settled(worker, since=since)
+        world.control("POST", "/books/excuse", {"end": True})
+        expect("and then it is repaired", whole(world))
+
+
+def the_store_is_deleted(world):
+    store = world.folder / "store.db"
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    before = len(world.writes())
+    worker.kill()
+    for file in world.folder.glob("store.db*"):
+        file.unlink()
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    expect("nothing was lost with it: no write", len(world.writes()) == before)
+    expect("it is there again", store.exists())
+    no_doubles(world)
+
+
+def each_remote_goes_and_comes_back(world):
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    before = len(world.writes())
+    for service in ("cloudflare", "infisical", "heroku", "edge"):
+        world.control("POST", "/faults", {"action": "reset", "service": service, "times": 1000000, "name": service})
+        since = worker.mark()
+        worker.signal(signal.SIGHUP)
+        worker.wait_for("pass", since=since)
+        expect("the worker lives", worker.process.poll() is None)
+        expect("nothing is deleted or minted meanwhile", len(world.writes()) == before)
+        world.control("DELETE", "/faults")
+        since = worker.mark()
+        worker.signal(signal.SIGHUP)
+        settled(worker, since=since)
+    expect("everything is whole", whole(world))
+
+
+def clocks_that_are_wrong(world):
+    """A worker whose clock is an hour ahead beside one whose clock is right: the lease does not care, and nothing is
+    minted by a clock that disagrees with the remotes'."""
+    store = store_of(world)
+    right = world.worker(world.specs, *FAST, "--store", store)
+    settled(right)
+    wrong = world.worker(world.specs, *FAST, "--store", store, program=("faketime", "-f", "+1h"))
+    wrong.wait_for("pass", wrote=False)
+    time.sleep(4)
+    expect("the lease stays where it is", not wrong.seen("leading"))
+    token = world.tokens()[0]
+    right.kill()
+    led(wrong, timeout=15)
+    world.control("POST", "/state/tokens", {"id": token["id"], "expiresInSeconds": 86400})
+    since = wrong.mark()
+    wrong.signal(signal.SIGHUP)
+    wrong.wait_for("pass", since=since, wrote=True)
+    expect("nothing is minted by a wrong clock", len(world.tokens()) == 1)
+    wrong.kill()
+    again = world.worker(world.specs, *FAST, "--store", store)
+    settled(again)
+    expect("by a right one it is", len(world.tokens()) == 2)
+
+
+# ---- seeing it and asking it
+
+def fetch(worker, path, method="GET", headers=None, body=None):
+    address = next(e for e in worker.events if e["event"] == "started")["listen"]
+    link = http.client.HTTPConnection(address, timeout=10)
+    try:
+        link.request(method, path, body, headers or {})
+        answer = link.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        link.close()
+
+
+def seen_from_outside(world):
+    store = store_of(world)
+    worker = world.worker(world.specs, *FAST, "--store", store, "--listen", "127.0.0.1:0")
+    worker.wait_for("started")
+    expect("healthz: 200 at once", fetch(worker, "/healthz")[0] == 200)
+    settled(worker)
+    expect("readyz: 200", fetch(worker, "/readyz")[0] == 200)
+    metrics = fetch(worker, "/metrics")[1]
+    for line in ("postern_leader 1", f'postern_token_expiry_timestamp_seconds{{token="{PROBE}"}}',
+                 "postern_last_good_pass_timestamp_seconds", "postern_api_requests_total", "postern_build_info"):
+        expect("metrics tell " + line, line in metrics)
+    status = json.loads(fetch(worker, "/api/v1/status")[1])
+    expect("status knows both tokens", sorted(t["name"] for t in status["tokens"]) == sorted(BOTH))
+    shown = world.run("status", "--store", store)
+    expect("postern status: 0\n" + shown.stderr, shown.returncode == 0 and PROBE in shown.stdout)
+    asked = world.run("status", PROBE, "--endpoint",
+                      "http://" + next(e for e in worker.events if e["event"] == "started")["listen"], "-o", "json")
+    expect("postern status --endpoint: 0\n" + asked.stderr, asked.returncode == 0 and PROBE in asked.stdout)
+    expect("a hook without a secret: 404", fetch(worker, "/hooks/git", "POST", body="{}")[0] == 404)
+    other = world.worker(world.specs, "--store", store, "--listen", "0.0.0.0:0")
+    expect("not on every address without a token", other.process.wait(20) == 1)
+
+
+def rotate_asks_the_leader(world):
+    store = store_of(world)
+    worker = world.worker(world.specs, *FAST, "--interval", "1h", "--store", store)
+    settled(worker)
+    old = world.tokens()[0]["id"]
+    asked = world.run("rotate", PROBE, world.specs, "--auto-approve", "--store", store, POSTERN_LEASE="3s")
+    expect("rotate: 0\n" + asked.stdout + asked.stderr, asked.returncode == 0)
+    expect("it says whom it asked", "Asked the controller that leads" in asked.stdout)
+    expect("the worker minted", [e for e in worker.seen("step", action="mint")][1:])
+    expect("there is a new token beside the old", {t["id"] for t in world.tokens()} > {old})
+    ended = world.run("rotate", "status-probe", world.specs, "--compromised", "--auto-approve", "--store", store,
+                      POSTERN_LEASE="3s")
+    expect("rotate --compromised: 0\n" + ended.stdout + ended.stderr, ended.returncode == 0)
+    expect("the old one is gone", len(world.tokens("status-probe")) == 1)
+
+
+def the_brake(world):
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), "--listen", "127.0.0.1:0",
+                          POSTERN_OBSERVE="1")
+    worker.wait_for("pass")
+    led(worker)
+    worker.wait_for("pass", since=worker.mark())
+    expect("nothing is written", not [w for w in world.writes() if "login" not in w["path"]])
+    expect("status shows it", json.loads(fetch(worker, "/api/v1/status")[1])["observing"] is True)
+    expect("metrics show it", "postern_observing 1" in fetch(worker, "/metrics")[1])
+
+
+def a_key_changes_in_its_file(world):
+    secrets = world.folder / "keys"
+    secrets.mkdir()
+    key = secrets / "heroku"
+    key.write_text(world.at["herokuApiKey"] + "x\n")
+    for file in world.specs.rglob("*.yaml"):
+        text = file.read_text()
+        if "HEROKU_API_KEY" in text:
+            file.write_text(text.replace("env: HEROKU_API_KEY", "file: " + str(key)))
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), "--secrets-dir", secrets)
+    worker.wait_for("condition", resource=lambda r: r and r.startswith("HerokuAccount/"))
+    since = worker.mark()
+    key.write_text(world.at["herokuApiKey"] + "\n")
+    settled(worker, since=since)
+    expect("without a restart everything is provisioned", whole(world))
+    shutil.rmtree(secrets)
+
+
+# ---- on Heroku
+
+def a_dyno_without_a_shared_store_waits_for_its_predecessor(world):
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), DYNO="worker.1")
+    worker.wait_for("pass", wrote=False)
+    time.sleep(3)
+    expect("nothing is written in the first 45 s", not [w for w in world.writes() if "login" not in w["path"]])
+    settled(worker, timeout=90)
+    expect("and then everything", whole(world))
+    expect("45 s after its start", worker.seen("step")[0]["at"] - worker.started >= 44)
+
+
+def its_own_app_restarts_it(world):
+    """The second app of the binding is listed first and is the worker's own: its PATCH restarts the worker."""
+    store = store_of(world)
+    own = "raxx-console-staging"
+    worker = world.worker(world.specs, *FAST, "--store", store, HEROKU_APP_NAME=own)
+    worker.wait_for("step", action="deliver", target=lambda t: own in t)
+    delivered = [e["target"] for e in worker.seen("step", action="deliver")]
+    expect("its own app is the last: " + str(delivered), own in delivered[-1] and len(delivered) == 2)
+    worker.signal(signal.SIGTERM)
+    successor = world.worker(world.specs, *FAST, "--store", store, HEROKU_APP_NAME=own)
+    expect("SIGTERM: 0", worker.process.wait(12) == 0)
+    settled(successor)
+    no_doubles(world)
+    expect("everything is whole", whole(world))
+
+
+def dynos_that_overlap(world):
+    """Daily cycling: each successor starts when its predecessor is told to stop; DATABASE_URL is set anew in between."""
+    with Postgres(world.folder) as server:
+        old = world.worker(world.specs, *FAST, DATABASE_URL=server.url, DYNO="worker.1")
+        settled(old)
+        before = len(world.writes())
+        for _ in range(3):
+            old.signal(signal.SIGTERM)
+            new = world.worker(world.specs, *FAST, DATABASE_URL=server.url, DYNO="worker.1")
+            expect("SIGTERM: 0", old.process.wait(12) == 0)
+            led(new, timeout=10)
+            settled(new)
+            server.restart()
+            old = new
+        expect("no write was needed", len(world.writes()) == before)
+
+
+CASES = [value for name, value in list(globals().items())
+         if callable(value) and getattr(value, "__code__", None) and value.__code__.co_varnames[:1] == ("world",)
+         and name not in ("whole", "store_of", "no_doubles", "several", "journal")]

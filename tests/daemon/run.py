@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""The real worker, and what is done to it: tests/daemon/run.py BUILD_DIR [--only WORD] [--jobs N]
+
+Each case has a miniature cloud of its own. After each one the cloud is asked whether a consumer was ever refused, and
+everything that was printed or written is searched for the secrets that the cloud gave out. Prints a line per case.
+"""
+import argparse
+import concurrent.futures
+import pathlib
+import sys
+import time
+import traceback
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parent.parent / "support")]
+import cases  # noqa: E402
+from world import World  # noqa: E402
+
+
+def play(build, case):
+    began = time.monotonic()
+    with World(build) as world:
+        try:
+            case(world)
+            refusals = world.refusals()
+            if refusals:
+                raise AssertionError(f"{len(refusals)} refusals; the first: {refusals[0]}")
+            for worker in world.workers:
+                worker.kill()
+            if leaks := world.leaks():
+                raise AssertionError(f"{leaks} of the cloud's secrets were printed or written")
+            wrong = ""
+        except Exception:  # the report is the point
+            wrong = traceback.format_exc()
+    return case.__name__, wrong, time.monotonic() - began
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build", nargs="?", default="build/debug")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--jobs", type=int, default=4)
+    asked = parser.parse_args()
+    failed = 0
+    chosen = [case for case in cases.CASES if asked.only in case.__name__]
+    with concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
+        for done in concurrent.futures.as_completed([pool.submit(play, asked.build, case) for case in chosen]):
+            name, wrong, took = done.result()
+            failed += bool(wrong)
+            print(f"{'FAILED ' if wrong else 'ok     '} {name.replace('_', ' ')} ({took:.0f} s)", flush=True)
+            if wrong:
+                print("        " + wrong.replace("\n", "\n        "), flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+sys.exit(main())
