@@ -1,7 +1,5 @@
 #include "cli/session.hpp"
 
-#include "net/https_transport.hpp"
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -24,14 +22,6 @@ namespace {
 std::optional<std::string> environment(std::string_view name) {
     const char* value = std::getenv(std::string{name}.c_str());
     return value != nullptr ? std::optional<std::string>{value} : std::nullopt;
-}
-
-net::https_settings wire_settings(const options& asked) {
-    net::https_settings settings;
-    settings.request_timeout = asked.request_timeout;
-    settings.ca_file = asked.ca_file;
-    net::read_proxy_environment(settings, environment);
-    return settings;
 }
 
 run::log_format format_of(const options& asked) {
@@ -58,6 +48,14 @@ std::size_t terminal_columns() {
 bool colours_wanted() {
     const auto refused = environment("NO_COLOR");
     return on_terminal(STDOUT_FILENO) && (!refused || refused->empty());
+}
+
+net::https_settings wire_settings(const options& asked) {
+    net::https_settings settings;
+    settings.request_timeout = asked.request_timeout;
+    settings.ca_file = asked.ca_file;
+    net::read_proxy_environment(settings, environment);
+    return settings;
 }
 
 session::session(const options& asked, const domain::desired& wanted)

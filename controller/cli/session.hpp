@@ -2,6 +2,7 @@
 
 #include "cli/options.hpp"
 #include "net/clock.hpp"
+#include "net/https_transport.hpp"
 #include "net/transport.hpp"
 #include "run/clients.hpp"
 #include "run/gather.hpp"
@@ -58,6 +59,9 @@ private:
     run::stop halt_;
     domain::observed world_ = run::new_process();
 };
+
+// The way out as the options and the environment's proxies ask for it.
+net::https_settings wire_settings(const options& asked);
 
 bool on_terminal(int descriptor);
 std::size_t terminal_columns(); // of stdout
