@@ -3,6 +3,7 @@
 #include "cli/secret_flag.hpp"
 #include "cli/session.hpp"
 #include "cli/status_text.hpp"
+#include "cli/store_address.hpp"
 #include "cli/verbs.hpp"
 #include "provider/call.hpp"
 
@@ -78,14 +79,38 @@ result<run::status> from_endpoint(const options& asked) {
     return read;
 }
 
+// What was saved last, and who leads by now.
+asio::awaitable<result<run::status>> read_saved(run::store& kept) {
+    auto loading = kept.load_status();
+    const auto document = co_await std::move(loading);
+    if (document.has_error())
+        co_return document.error();
+    if (document->empty())
+        co_return wrong(error_kind::unavailable, "store", "no daemon has saved its status there yet");
+    auto saved = run::parse_status(document.value());
+    if (saved.has_error())
+        co_return wrong(error_kind::unavailable, "store", "what stands there is no status: " + saved.error().what);
+    auto asking = kept.read_lease();
+    const auto lease = co_await std::move(asking);
+    if (lease.has_error())
+        co_return lease.error();
+    saved->leader = lease->holder;
+    saved->leading = lease->holder == saved->holder && lease->epoch == saved->epoch;
+    co_return saved;
+}
+
+result<run::status> from_store(const options& asked) {
+    const auto kept = open_existing_store(asked);
+    if (kept.has_error())
+        return kept.error();
+    asio::io_context io{1};
+    return run_alone(io, read_saved(*kept.value()));
+}
+
 } // namespace
 
 int show_status(const options& asked) {
-    if (asked.endpoint.empty()) {
-        std::cerr << "postern status reads only --endpoint yet.\n";
-        return code::error;
-    }
-    auto found = from_endpoint(asked);
+    auto found = asked.endpoint.empty() ? from_store(asked) : from_endpoint(asked);
     if (found.has_value() && !asked.only.empty())
         found = run::only_token(std::move(found.value()), asked.only);
     if (found.has_error()) {

@@ -48,8 +48,8 @@ std::string leader_text(const run::status& s) {
     if (s.leading)
         return printable(s.holder) + " leads, epoch " + std::to_string(s.epoch);
     if (!s.leader.empty())
-        return printable(s.leader) + " leads; " + printable(s.holder) + " stands by";
-    return "nobody, as far as " + printable(s.holder) + " knows";
+        return printable(s.leader) + " leads; this is what " + printable(s.holder) + " saw";
+    return "nobody leads; this is what " + printable(s.holder) + " saw";
 }
 
 std::string last_pass_text(const run::status& s, instant now) {

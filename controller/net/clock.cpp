@@ -1,12 +1,14 @@
 #include "net/clock.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/system_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 namespace postern::net {
 
@@ -22,6 +24,27 @@ asio::awaitable<void> system_clock::sleep_until(instant until) {
     asio::system_timer timer{co_await asio::this_coro::executor};
     for (auto at = now(); at < until; at = now()) {
         timer.expires_at(until - at > longest ? at + longest : until);
+        auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+        if (ec)
+            co_return;
+    }
+}
+
+duration time_since_boot() {
+    timespec now{};
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return std::chrono::floor<duration>(std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec});
+}
+
+instant boot_clock::now() const {
+    return instant{time_since_boot()};
+}
+
+asio::awaitable<void> boot_clock::sleep_until(instant until) {
+    constexpr duration longest = std::chrono::hours{24};
+    asio::steady_timer timer{co_await asio::this_coro::executor};
+    for (auto at = now(); at < until; at = now()) {
+        timer.expires_after(std::min(until - at, longest));
         auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         if (ec)
             co_return;

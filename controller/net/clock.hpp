@@ -23,4 +23,15 @@ public:
     boost::asio::awaitable<void> sleep_until(instant until) override;
 };
 
+// How long ago the machine started, its sleep included: nobody sets it.
+duration time_since_boot();
+
+// Runs from the machine's start: for spans that somebody who sets the system's clock must not stretch. What it calls
+// now is no date.
+class boot_clock final : public clock {
+public:
+    instant now() const override;
+    boost::asio::awaitable<void> sleep_until(instant until) override;
+};
+
 } // namespace postern::net

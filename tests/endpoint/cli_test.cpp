@@ -2,6 +2,7 @@
 #include "cli/status_text.hpp"
 #include "endpoint/client.hpp"
 #include "run/endpoint.hpp"
+#include "run/store.hpp"
 #include "support/certificates.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -151,7 +152,7 @@ TEST_CASE("who stands by, what is refused, what is not there yet") {
     s.store_problem = "gone";
     s.next_pass = now - seconds{4};
     auto text = cli::status_text(s, now, false);
-    CHECK(says(text, "worker/2/cd leads; worker/1/ab stands by"));
+    CHECK(says(text, "worker/2/cd leads; this is what worker/1/ab saw"));
     CHECK(says(text, "nothing is written"));
     CHECK(says(text, "not in force: specs/a.yaml:1:1: no\\x1b[31m"));
     CHECK(says(text, "does not answer: gone"));
@@ -160,7 +161,7 @@ TEST_CASE("who stands by, what is refused, what is not there yet") {
     s = run::status{};
     s.at = s.started_at = now;
     text = cli::status_text(s, now, false);
-    CHECK(says(text, "nobody, as far as"));
+    CHECK(says(text, "nobody leads"));
     CHECK(says(text, "there were no good documents yet"));
     CHECK(says(text, "none has ended yet"));
     CHECK(says(text, "No tokens."));
@@ -224,6 +225,39 @@ TEST_CASE("postern status sends the bearer token, and says what is wrong without
     const auto absent = status_of(d.flag() + " --listen-token-from env:MINE");
     CHECK(absent.code == 1);
     CHECK(says(absent.out, "environment variable MINE"));
+}
+
+TEST_CASE("postern status reads the store: what was saved last, and who leads by now") {
+    testing::temporary_file file{""};
+    const auto address = "sqlite:" + file.path();
+    const auto flag = "--store " + address;
+    boost::asio::io_context io{1};
+    const auto kept = run::make_store(address).value();
+    const auto nothing = status_of(flag);
+    CHECK(nothing.code == 1);
+    CHECK(says(nothing.out, "no daemon has saved its status there yet"));
+
+    auto s = some();
+    const auto free = testing::run(io, kept->read_lease()).value();
+    const auto taken = testing::run(io, kept->take_lease(free, s.holder)).value();
+    REQUIRE(taken);
+    s.epoch = taken->epoch;
+    REQUIRE(testing::run(io, kept->save_status(taken->epoch, run::to_json(s))).has_value());
+    const auto led = status_of(flag);
+    CHECK(led.code == 0);
+    CHECK(says(led.out, "worker/1/ab leads, epoch"));
+    CHECK(says(led.out, "console-self-probe"));
+    CHECK(status_of("-o json", "DATABASE_URL=" + address).out == status_of(flag + " -o json").out);
+    CHECK(run::parse_status(status_of(flag + " -o json probe").out)->tokens.size() == 1);
+
+    const auto next = testing::run(io, kept->take_lease(*taken, "worker/2/cd")).value();
+    REQUIRE(next);
+    CHECK(says(status_of(flag).out, "worker/2/cd leads; this is what worker/1/ab saw"));
+    CHECK(testing::run(io, kept->release_lease(*next)).has_value());
+    CHECK(says(status_of(flag).out, "nobody leads"));
+    const auto none = status_of("--store sqlite:" + file.path() + ".not");
+    CHECK(none.code == 1);
+    CHECK(says(none.out, "no such file"));
 }
 
 TEST_CASE("postern status says what else answered, or that nobody did") {
