@@ -3,6 +3,7 @@
 #include "cli/options.hpp"
 #include "cli/process.hpp"
 #include "net/clock.hpp"
+#include "net/https_transport.hpp"
 #include "net/transport.hpp"
 #include "run/clients.hpp"
 #include "run/gather.hpp"

@@ -39,6 +39,7 @@ struct status {
     std::string holder; // this process
     std::int64_t epoch = 0;
     bool leading = false;
+    std::string leader; // who leads, as the lease says; empty: nobody, or it is not known
     bool observing = false;
     std::string revision;      // of the documents in force; empty: none were ever good
     std::string specs_problem; // why newer documents, or a newer reading, are not in force; empty: they are
@@ -58,8 +59,18 @@ struct status {
 // What the records and the world say of each token of the documents.
 std::vector<token_status> tokens_of(const domain::desired& wanted, const domain::observed& world, instant now);
 
-// One JSON document, and back.
+// Of one token alone: its line and its conditions; the process and its own keys stay. `spec`, with a suggestion, where
+// there is no such token.
+result<status> only_token(status s, const std::string& name);
+
+// One JSON document, and back: what parse_status(to_json(s)) gives is `s`, but that names and messages are `printable`.
+// Members that another version added are passed over; what is missing, of another type or of another format is an error
+// that names it.
 std::string to_json(const status& s);
 result<status> parse_status(std::string_view document);
+
+// "True", "False", "Unknown"; "fine", "told", "waiting", "blocked", "failed".
+std::string_view word_of(domain::status s);
+std::string_view word_of(domain::weight w);
 
 } // namespace postern::run
