@@ -11,6 +11,7 @@
 #include <exception>
 #include <iostream>
 #include <random>
+#include <set>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <utility>
@@ -36,6 +37,16 @@ net::https_settings wire_settings(const options& asked) {
 
 run::log_format format_of(const options& asked) {
     return asked.log_format.value_or(on_terminal(STDERR_FILENO) ? run::log_format::text : run::log_format::json);
+}
+
+// The app that this runs on, by the names that Heroku gives to its dynos.
+std::set<std::string> own_apps() {
+    std::set<std::string> out;
+    for (std::string_view name : {"HEROKU_APP_NAME", "HEROKU_APP_ID"}) {
+        if (const auto app = environment(name); app && !app->empty())
+            out.insert(*app);
+    }
+    return out;
 }
 
 std::function<double()> jitter() {
@@ -88,6 +99,7 @@ run::pass_settings session::settings() const {
     settings.how.max_rotations = asked_.max_rotations;
     settings.how.only = asked_.only;
     settings.how.requests = asked_.requests;
+    settings.how.own_apps = own_apps();
     settings.wait = asked_.wait;
     return settings;
 }
