@@ -13,6 +13,15 @@ std::optional<std::string> environment(std::string_view name) {
     return value != nullptr ? std::optional<std::string>{value} : std::nullopt;
 }
 
+std::set<std::string> own_apps() {
+    std::set<std::string> out;
+    for (const auto* name : {"HEROKU_APP_NAME", "HEROKU_APP_ID"}) {
+        if (const auto app = environment(name); app && !app->empty())
+            out.insert(*app);
+    }
+    return out;
+}
+
 net::https_settings wire_settings(const options& asked) {
     net::https_settings settings;
     settings.request_timeout = asked.request_timeout;

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,9 @@ std::optional<std::string> environment(std::string_view name);
 bool on_terminal(int descriptor);
 std::size_t terminal_columns(); // of stdout
 bool colours_wanted();          // on stdout
+
+// The Heroku app that this runs on, by the names that Heroku gives to its dynos; empty elsewhere.
+std::set<std::string> own_apps();
 
 net::https_settings wire_settings(const options& asked);
 run::log_format format_of(const options& asked); // on stderr

@@ -72,10 +72,7 @@ run::daemon_settings settings_of(const options& asked, const std::string& store,
     how.max_changes = asked.max_changes;
     how.max_rotations = asked.max_rotations;
     how.request_timeout = asked.request_timeout;
-    for (const auto* name : {"HEROKU_APP_NAME", "HEROKU_APP_ID"}) {
-        if (auto own = environment(name); own && !own->empty())
-            how.own_apps.insert(*own);
-    }
+    how.own_apps = own_apps();
     settings.interval = asked.daemon.interval;
     settings.lease = asked.daemon.lease;
     settings.version = POSTERN_VERSION;

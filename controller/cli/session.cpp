@@ -45,6 +45,7 @@ run::pass_settings session::settings() const {
     settings.how.max_rotations = asked_.max_rotations;
     settings.how.only = asked_.only;
     settings.how.requests = asked_.requests;
+    settings.how.own_apps = own_apps();
     settings.wait = asked_.wait;
     settings.takes = asked_.takes;
     return settings;

@@ -166,96 +166,109 @@ void judge::claim_apps(const life& l, record& r) const {
               [](const auto& a, const auto& b) { return std::tie(a.account, a.app) < std::tie(b.account, b.app); });
 }
 
+// As listed, but for the app that this process runs on: that one is served after all others.
+std::vector<std::pair<const heroku_binding*, std::string>> judge::apps_in_order(const life& l) const {
+    std::vector<std::pair<const heroku_binding*, std::string>> out;
+    for (const bool own : {false, true}) {
+        for (const auto* b : l.consumers) {
+            for (const auto& app : b->apps) {
+                if (is_own_app(app) == own)
+                    out.emplace_back(b, app);
+            }
+        }
+    }
+    return out;
+}
+
 judge::answer judge::deliver(life& l) {
     const auto& c = *l.current;
     bool all = true;
-    for (const auto* b : l.consumers) {
+    std::map<const heroku_binding*, std::size_t> served;
+    for (const auto& [b, app] : apps_in_order(l)) {
         const auto resource = "HerokuBinding/" + b->name;
-        bool here = true;
-        for (const auto& app : b->apps) {
-            const auto* view = view_of(*b, app);
-            const auto* value = value_at(*b, app);
-            if (value == nullptr) {
-                apps_readable(l);
-                return answer::no;
-            }
-            bool holds = value->fingerprint == c.fingerprint;
-            if (holds && is_released(l, *b, app))
-                continue;
-            all = here = false;
-            const auto* noted = note_of(*l.rec, b->account, app);
-            bool ours = std::any_of(l.held->begin(), l.held->end(),
-                                    [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
-                        (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
-            bool delivered_once = noted != nullptr && !noted->delivered.empty() && noted->vars == vars_of(*b);
-            if (!holds && !value->absent && !ours && !delivered_once && !b->adopt) {
-                tell(resource, "Delivered", status::false_, reason::config_var_taken,
-                     join(vars_of(*b), ", ") + " on app " + app +
-                         " holds a value that Postern did not put there; say adopt: true to have it overwritten, or "
-                         "remove it",
-                     weight::blocked);
-                continue;
-            }
-            if (!holds && !value->absent && !ours) {
-                l.overwrites = true;
-                overwriting_.insert(resource);
-            }
-            auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
-            if (!holds && prove(l, c.fingerprint, why) != answer::yes)
-                return answer::not_yet;
-            const auto& releases = (*view)->releases;
-            if (!releases) {
-                offer({resource,
-                       "releases of " + app,
-                       std::string{why},
-                       "a release of ours is known by standing above this one",
-                       {"heroku:" + b->account + "/" + app},
-                       steps::look_releases{b->account, app}});
-                return answer::not_yet;
-            }
-            const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
-            const auto sent = is_sent ? release_of(noted->vars, holds ? 0 : noted->before, *releases) : sent_release{};
-            if (sent.pending()) {
-                tell(resource, "Delivered", status::false_, reason::release_pending,
-                     "release v" + std::to_string(sent.ours->version) + " of " + app + " is still running",
-                     weight::waiting);
-                offer({resource,
-                       "release v" + std::to_string(sent.ours->version) + " of " + app,
-                       std::string{reason::release_pending},
-                       "it is waited for, never repeated",
-                       {"heroku:" + b->account + "/" + app},
-                       steps::await_release{b->account, b->name, app, sent.ours->version - 1}});
-                return answer::not_yet;
-            }
-            if (sent.failed()) {
-                tell(resource, "Delivered", status::false_, reason::release_failed,
-                     "release v" + std::to_string(sent.ours->version) + " of " + app +
-                         " failed, so the app still runs with the old value; mend its release phase and deploy, then "
-                         "the value is set again",
-                     weight::blocked);
-                return answer::no;
-            }
-            if (!is_sent || sent.ours != nullptr) {
-                auto r = settled_record(l);
-                note(r, *b, app, c.fingerprint, newest(*releases));
-                write_record(l, std::move(r), "record", why, "the app's newest release is noted before it is changed");
-                return answer::not_yet;
-            }
+        const auto* view = view_of(*b, app);
+        const auto* value = value_at(*b, app);
+        if (value == nullptr) {
+            apps_readable(l);
+            return answer::no;
+        }
+        bool holds = value->fingerprint == c.fingerprint;
+        if (holds && is_released(l, *b, app)) {
+            if (++served[b] == b->apps.size())
+                tell(resource, "Delivered", status::true_, reason::all_fine, "every app holds the credential",
+                     weight::fine);
+            continue;
+        }
+        all = false;
+        const auto* noted = note_of(*l.rec, b->account, app);
+        bool ours = std::any_of(l.held->begin(), l.held->end(),
+                                [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
+                    (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
+        bool delivered_once = noted != nullptr && !noted->delivered.empty() && noted->vars == vars_of(*b);
+        if (!holds && !value->absent && !ours && !delivered_once && !b->adopt) {
+            tell(resource, "Delivered", status::false_, reason::config_var_taken,
+                 join(vars_of(*b), ", ") + " on app " + app +
+                     " holds a value that Postern did not put there; say adopt: true to have it overwritten, or "
+                     "remove it",
+                 weight::blocked);
+            continue;
+        }
+        if (!holds && !value->absent && !ours) {
+            l.overwrites = true;
+            overwriting_.insert(resource);
+        }
+        auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
+        if (!holds && prove(l, c.fingerprint, why) != answer::yes)
+            return answer::not_yet;
+        const auto& releases = (*view)->releases;
+        if (!releases) {
             offer({resource,
-                   join(vars_of(*b), ", ") + " on app " + app,
+                   "releases of " + app,
                    std::string{why},
-                   value->absent ? "the app does not have it yet"
-                   : ours        ? "the app still has an older one"
-                                 : "the app has another value, and ours passes its hosts",
-                   {"deliver:" + b->name + "/" + app, "heroku:" + b->account + "/" + app},
-                   steps::deliver{b->account, b->name, app, b->config_var, b->client_id_var, b->client_secret_var,
-                                  c.fingerprint, c.client_id, value->absent ? std::string{} : value->fingerprint}},
-                  l.observing);
+                   "a release of ours is known by standing above this one",
+                   {"heroku:" + b->account + "/" + app},
+                   steps::look_releases{b->account, app}});
             return answer::not_yet;
         }
-        if (here)
-            tell(resource, "Delivered", status::true_, reason::all_fine, "every app holds the credential",
-                 weight::fine);
+        const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
+        const auto sent = is_sent ? release_of(noted->vars, holds ? 0 : noted->before, *releases) : sent_release{};
+        if (sent.pending()) {
+            tell(resource, "Delivered", status::false_, reason::release_pending,
+                 "release v" + std::to_string(sent.ours->version) + " of " + app + " is still running",
+                 weight::waiting);
+            offer({resource,
+                   "release v" + std::to_string(sent.ours->version) + " of " + app,
+                   std::string{reason::release_pending},
+                   "it is waited for, never repeated",
+                   {"heroku:" + b->account + "/" + app},
+                   steps::await_release{b->account, b->name, app, sent.ours->version - 1}});
+            return answer::not_yet;
+        }
+        if (sent.failed()) {
+            tell(resource, "Delivered", status::false_, reason::release_failed,
+                 "release v" + std::to_string(sent.ours->version) + " of " + app +
+                     " failed, so the app still runs with the old value; mend its release phase and deploy, then "
+                     "the value is set again",
+                 weight::blocked);
+            return answer::no;
+        }
+        if (!is_sent || sent.ours != nullptr) {
+            auto r = settled_record(l);
+            note(r, *b, app, c.fingerprint, newest(*releases));
+            write_record(l, std::move(r), "record", why, "the app's newest release is noted before it is changed");
+            return answer::not_yet;
+        }
+        offer({resource,
+               join(vars_of(*b), ", ") + " on app " + app,
+               std::string{why},
+               value->absent ? "the app does not have it yet"
+               : ours        ? "the app still has an older one"
+                             : "the app has another value, and ours passes its hosts",
+               {"deliver:" + b->name + "/" + app, "heroku:" + b->account + "/" + app},
+               steps::deliver{b->account, b->name, app, b->config_var, b->client_id_var, b->client_secret_var,
+                              c.fingerprint, c.client_id, value->absent ? std::string{} : value->fingerprint}},
+              l.observing);
+        return answer::not_yet;
     }
     return all ? answer::yes : answer::no;
 }

@@ -202,6 +202,7 @@ judgement judge::run() {
     start_rotations();
     left_git();
     sweep();
+    serve_own_app();
     guard_mass_changes();
 
     for (auto& [resource, what] : drift_)
@@ -269,7 +270,7 @@ bool judge::is_meant(const std::string& resource) const {
 }
 
 void judge::offer(step s, bool observing) {
-    if (!is_meant(s.resource) || awaits_approval(s) || would_cut_off(s))
+    if (!is_meant(s.resource) || awaits_approval(s) || would_cut_off(s) || sets_aside(s, observing))
         return;
     if (const auto* t = find_or_null(world_.troubles, s.locks.front())) {
         if (is_final(t->why.kind) || t->count >= how_.max_failures) {

@@ -17,7 +17,8 @@
 // decided so far. Private to the domain; next() is its only user. Each part of the judgement has a file of its own:
 // life.cpp (what a token
 // has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), rotation.cpp, retire.cpp, sweep.cpp,
-// proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), leaving.cpp (documents that left git).
+// proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), own_app.cpp (the app that this runs on),
+// leaving.cpp (documents that left git).
 namespace postern::domain {
 
 // How long Cloudflare lets a previous secret live, less what a request may take.
@@ -92,6 +93,12 @@ private:
     // Whether taking this step would end a credential that somebody relies on.
     bool would_cut_off(const step& s);
     void guard_mass_changes();
+
+    // ---- own_app.cpp
+    bool is_own_app(const std::string& app) const;
+    bool sets_aside(const step& s, bool observing);
+    void serve_own_app();
+    std::vector<std::string> unfinished() const;
 
     // ---- life.cpp, chain.cpp, upkeep.cpp, proving.cpp, recording.cpp
     life find(const service_token& spec);
@@ -189,6 +196,7 @@ private:
     // ---- delivery.cpp
     // Yes once every bound app that can be served holds `fingerprint`.
     answer deliver(life& l);
+    std::vector<std::pair<const heroku_binding*, std::string>> apps_in_order(const life& l) const;
     void claim_apps(const life& l, record& r) const;
     bool is_released(const life& l, const heroku_binding& b, const std::string& app) const;
     const app_value* value_at(const heroku_binding& b, const std::string& app) const;
@@ -232,6 +240,8 @@ private:
     std::map<std::string, std::string> sweepable_; // token id → account
     std::set<std::string> relied_on_;              // client ids that the vault's consumers' keys and the apps hold
     judgement out_;
+    std::vector<step> own_;                                 // what would restart this very process
+    bool own_served_ = false;                               // they have been looked at
     std::set<std::string> claimed_;                         // locks of what was offered in this call
     std::map<std::string, std::vector<std::string>> drift_; // observed resources → what would be done
     std::set<std::string> overwriting_;                     // resources that overwrite or delete

@@ -186,7 +186,14 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     };
 
     // 1. What consumers hold. An app that another document serves with this value keeps it.
-    for (const auto& d : r.deliveries) {
+    std::vector<delivery_note> deliveries;
+    for (const bool own : {false, true}) {
+        for (const auto& d : r.deliveries) {
+            if (is_own_app(d.app) == own)
+                deliveries.push_back(d);
+        }
+    }
+    for (const auto& d : deliveries) {
         auto heroku = world_.heroku.find(d.account);
         if (heroku == world_.heroku.end() || !heroku->second)
             return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);

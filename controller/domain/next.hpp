@@ -27,7 +27,7 @@ enum class weight {
 
 struct condition {
     std::string resource;
-    std::string type; // Ready, Provisioned, Bound, Delivered, Verified, RotationDue
+    std::string type; // Ready, Provisioned, Bound, Delivered, Verified, RotationDue, AccessExpiring
     status is = status::unknown;
     std::string reason;
     std::string message;
@@ -45,6 +45,7 @@ struct settings {
     bool imagined = false;  // a plan: every request is thought to come off at once
     std::map<std::string, rotation_request> requests; // by token: what somebody asks of this process
     duration request_timeout = std::chrono::seconds{30};
+    std::set<std::string> own_apps; // names and ids of the Heroku app that this process runs on: a PATCH restarts it
 };
 
 struct judgement {

@@ -61,6 +61,7 @@ inline constexpr std::string_view release_pending = "ReleasePending";
 inline constexpr std::string_view retrying = "Retrying";
 inline constexpr std::string_view overlapping = "Overlapping";
 inline constexpr std::string_view queued = "Queued";
+inline constexpr std::string_view own_app_last = "OwnAppLast";
 
 // what needs a person, or failed
 inline constexpr std::string_view authorization_missing = "AuthorizationMissing";
@@ -97,6 +98,7 @@ inline constexpr std::string_view still_referenced = "StillReferenced";
 inline constexpr std::string_view still_admitted = "StillAdmitted";
 inline constexpr std::string_view cannot_rotate = "CannotRotate";
 inline constexpr std::string_view mass_change = "MassChange";
+inline constexpr std::string_view access_expiring = "AccessExpiring";
 inline constexpr std::string_view unavailable = "Unavailable";
 inline constexpr std::string_view refused = "Refused";
 inline constexpr std::string_view conflict = "Conflict";

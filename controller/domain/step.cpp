@@ -72,7 +72,39 @@ struct vault_finder {
     }
 };
 
+// What was there, and what is there once the step has come off.
+struct fingerprinter {
+    using both = std::pair<std::string, std::string>;
+    const outcome& came;
+
+    both operator()(const steps::mint&) const { return {{}, came.fingerprint}; }
+    both operator()(const steps::rotate&) const { return {{}, came.fingerprint}; }
+    both operator()(const steps::hold& s) const { return {{}, s.fingerprint}; }
+    both operator()(const steps::write_credential& s) const { return {s.before, s.fingerprint}; }
+    both operator()(const steps::deliver& s) const { return {s.before, s.fingerprint}; }
+    both operator()(const steps::delete_key& s) const { return {s.fingerprint, {}}; }
+    both operator()(const steps::create_policy&) const { return {{}, version()}; }
+    both operator()(const steps::edit_policy& s) const { return {s.version, version()}; }
+    both operator()(const steps::delete_policy& s) const { return {s.version, {}}; }
+    template<class Other>
+    both operator()(const Other&) const {
+        return {};
+    }
+
+private:
+    std::string version() const { return came.policy ? came.policy->version : std::string{}; }
+};
+
 } // namespace
+
+std::pair<std::string, std::string> fingerprints(const step& s, const outcome& came) {
+    auto out = std::visit(fingerprinter{came}, s.what);
+    if (came.failure)
+        out.second.clear();
+    else if (came.awaiting_approval)
+        out.second = out.first;
+    return out;
+}
 
 std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s) {
     return std::visit(vault_finder{}, s.what);

@@ -213,7 +213,7 @@ std::optional<std::pair<std::string, std::string>> vault_folder_of(const step& s
 // Whether the step writes anywhere. The others may be taken by a plan.
 bool writes(const step& s);
 
-// What came of a step. `failure` set: nothing else is.
+// What came of a step. `failure` set: nothing else is, but for `requests`.
 struct outcome {
     std::optional<error> failure;
     std::optional<live_token> token;                   // mint, rotate, update_token
@@ -225,6 +225,11 @@ struct outcome {
     std::optional<app_value> value;                    // deliver, await_release: as read back
     bool released = false;                             // deliver: its release was seen to succeed
     bool awaiting_approval = false;                    // a vault write that stored nothing
+    std::vector<std::string> requests = {};            // the remotes' ids of what was asked of them for it, in order
 };
+
+// What the step found and what it left, for the journal: the fingerprint of a credential, or a policy's version. Empty
+// where there was nothing, where the step changes no value, and after a failure: then nobody knows what is there.
+std::pair<std::string, std::string> fingerprints(const step& s, const outcome& came);
 
 } // namespace postern::domain
