@@ -1,6 +1,9 @@
 #include "run/pass.hpp"
 
+#include "run/fenced_transport.hpp"
+
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -68,7 +71,7 @@ asio::awaitable<pass_report> pass::run() {
             co_await std::move(ring);
             continue;
         }
-        if (halt_.asked()) {
+        if (is_stopping()) {
             report_.interrupted = true;
             break;
         }
@@ -118,7 +121,7 @@ bool pass::may_read_again() {
 }
 
 bool pass::should_judge() const {
-    if (!dirty_ || world_.stale || halt_.asked() || report_.unsettled)
+    if (!dirty_ || world_.stale || is_stopping() || report_.unsettled)
         return false;
     const auto room = settings_.at_once - std::min(settings_.at_once, running_);
     return queue_.size() <= room || std::chrono::steady_clock::now() >= judge_again_;
@@ -149,7 +152,7 @@ bool pass::free(const domain::step& s) const {
 }
 
 void pass::start() {
-    if (world_.stale || halt_.asked() || report_.unsettled)
+    if (world_.stale || is_stopping() || report_.unsettled)
         return;
     for (auto at = queue_.begin(); at != queue_.end() && running_ < settings_.at_once;) {
         if (!free(*at)) {
@@ -176,12 +179,16 @@ void pass::begin(domain::step s) {
     watcher_.started(s);
     busy_.insert(s.locks.begin(), s.locks.end());
     ++running_;
-    auto ended = [this, s](std::exception_ptr thrown, domain::outcome came) {
+    // An executor of its own: by it the requests that are sent for the step are told from all others.
+    const asio::any_io_executor work = asio::make_strand(executor_);
+    around_.remotes.trail().begin(work);
+    auto ended = [this, s, work](std::exception_ptr thrown, domain::outcome came) {
         --running_;
         ended_.emplace_back(s, thrown ? outcome_of(std::move(thrown)) : std::move(came));
+        ended_.back().second.requests = around_.remotes.trail().take(work);
         bell_.ring();
     };
-    asio::co_spawn(executor_, hands_.execute(std::move(s)), std::move(ended));
+    asio::co_spawn(work, hands_.execute(std::move(s)), std::move(ended));
 }
 
 void pass::changed() {
@@ -202,8 +209,10 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
     watcher_.finished(s, came);
     if (came.failure)
         report_.failures.emplace_back(s, *came.failure);
-    if (came.failure && came.failure->kind == error_kind::cancelled)
+    if (came.failure && came.failure->kind == error_kind::cancelled) {
+        fenced_ = fenced_ || came.failure->code == fenced_code;
         return;
+    }
     if (came.failure && came.failure->kind == error_kind::credential && !keys_reread_) {
         keys_reread_ = true;
         world_.stale = true;
