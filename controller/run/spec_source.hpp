@@ -32,10 +32,17 @@ public:
 
     // Calls `changed` whenever there may be something new, once for a burst of changes. Runs until cancelled.
     virtual boost::asio::awaitable<void> watch(std::function<void()> changed) = 0;
+
+    // What the operator should know about the watching ("polls every 10s, because …"); empty where all is well. It may
+    // be another after each call of `changed` and of read().
+    virtual std::string note() const { return {}; }
 };
 
 // Files and folders, watched with inotify. A folder that is replaced (renamed over, unmounted, a symbolic link that
-// turns, as a Kubernetes ConfigMap's) is found again.
+// turns, as a Kubernetes ConfigMap's) is found again. `changed` comes when nothing has moved for `settle`, 2 s after
+// the first event at the latest, and only where files that are read differ. What inotify does not see (a network's
+// file system, something mounted over the folder) is seen within 30 s, all within 10 s where inotify has no more
+// watches to give.
 std::unique_ptr<spec_source> watch_folders(std::vector<std::string> paths, spec::load_options options,
                                            duration settle = std::chrono::milliseconds{200});
 
@@ -50,10 +57,15 @@ struct git_settings {
     std::function<result<secret>()> token; // https: read again for each fetch; none where not set
     duration poll = std::chrono::minutes{1};
     duration timeout = std::chrono::seconds{30};
+    std::optional<std::string> https_proxy = {}; // as net::https_settings have them
+    std::string no_proxy = {};
 };
 
-// A branch of a repository, fetched into a bare mirror by libgit2, without a work tree. libgit2 runs on a thread of its
-// own. A forced push is followed.
+// A branch of a repository, fetched into a bare mirror by libgit2, without a work tree. A forced push is followed.
+// libgit2 runs on a thread of its own, one call at a time; after `timeout` its connection is cut and the call ends.
+// Where it does not (a name that the system looks up, a disk that hangs), the caller gets `timeout` all the same, that
+// thread is left to end by itself, and no other is begun until it has.
+// The source has the name that a clone's folder has: whoever applied from a clone goes on as the owner of the records.
 std::unique_ptr<spec_source> follow_git(git_settings settings, spec::load_options options);
 
 } // namespace postern::run

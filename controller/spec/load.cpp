@@ -192,13 +192,16 @@ loaded load_files(const std::vector<spec_file>& files, std::vector<problem> foun
 } // namespace
 
 loaded load(const std::vector<std::string>& paths, const load_options& options) {
-    auto contents = read_files(paths);
     const auto source = options.source.empty() ? source_name(paths) : options.source;
-    return load_files(contents.files, std::move(contents.problems), source, options);
+    return load(read_files(paths), source, options);
 }
 
 loaded load(const std::vector<spec_file>& files, const std::string& source, const load_options& options) {
     return load_files(files, {}, source, options);
+}
+
+loaded load(const folder_contents& contents, const std::string& source, const load_options& options) {
+    return load_files(contents.files, contents.problems, source, options);
 }
 
 } // namespace postern::spec

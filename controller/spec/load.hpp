@@ -26,4 +26,7 @@ loaded load(const std::vector<std::string>& paths, const load_options& options);
 // Documents that do not lie in a file system, say a commit's. `source` is their stable name.
 loaded load(const std::vector<spec_file>& files, const std::string& source, const load_options& options);
 
+// What was read already, with the problems of reading it.
+loaded load(const folder_contents& contents, const std::string& source, const load_options& options);
+
 } // namespace postern::spec

@@ -60,12 +60,16 @@ bool is_relative_path(const std::string& url) {
     return !url.empty() && !has_host && !url.starts_with('/');
 }
 
-std::string repository_of(const fs::path& top) {
-    auto origin = origin_url(top);
+// Of the repository that is `origin` as seen from the folder `here`.
+std::string repository_from(const fs::path& here, std::string origin) {
     std::error_code failed;
     if (is_relative_path(origin))
-        origin = fs::weakly_canonical(top / origin, failed).string();
+        origin = fs::weakly_canonical(here / origin, failed).string();
     return repository_name(std::move(origin));
+}
+
+std::string join_names(const std::string& repository, const fs::path& within) {
+    return repository + "//" + within.string();
 }
 
 std::string name_of(const std::string& path) {
@@ -77,8 +81,8 @@ std::string name_of(const std::string& path) {
         full = full.parent_path();
     for (auto top = full; !top.empty(); top = top.parent_path()) {
         if (fs::exists(top / ".git", failed)) {
-            const auto repository = repository_of(top);
-            return repository.empty() ? full.string() : repository + "//" + full.lexically_relative(top).string();
+            const auto repository = repository_from(top, origin_url(top));
+            return repository.empty() ? full.string() : join_names(repository, full.lexically_relative(top));
         }
         if (top == top.root_path())
             break;
@@ -93,6 +97,14 @@ std::string source_name(const std::vector<std::string>& paths) {
     for (const auto& path : paths)
         names.insert(name_of(path));
     return join({names.begin(), names.end()}, ",");
+}
+
+std::string source_name_in(const std::string& url, const std::string& path) {
+    std::error_code failed;
+    auto within = fs::path("/" + path).lexically_normal().relative_path();
+    if (!within.has_filename())
+        within = within.parent_path();
+    return join_names(repository_from(fs::current_path(failed), url), within.empty() ? "." : within);
 }
 
 std::string repository_name(std::string url) {

@@ -12,6 +12,9 @@ namespace postern::spec {
 // order and spelling make no difference: "a,b".
 std::string source_name(const std::vector<std::string>& paths);
 
+// The name that the folder `path` of a working tree has whose "origin" is `url`: for who reads the repository itself.
+std::string source_name_in(const std::string& url, const std::string& path);
+
 // "github.com/raxx/infra" for "https://user:token@github.com/raxx/infra.git" and for "git@github.com:raxx/infra".
 std::string repository_name(std::string url);
 

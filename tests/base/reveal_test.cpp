@@ -18,6 +18,7 @@ TEST_CASE("reveal() is called where it has to be and nowhere else") {
         "net/request_text.cpp",           // requests are written to the wire
         "provider/call.cpp",              // the bearer header
         "provider/edge.cpp",              // the two headers; the page that refused
+        "provider/git_remote.cpp",        // the login of a fetch
         "provider/heroku.cpp",            // the body of a PATCH
         "provider/infisical.cpp",         // the body of a write; the placeholder is recognised
         "provider/infisical_session.cpp", // the body of a login
