@@ -54,6 +54,9 @@ result<std::unique_ptr<run::spec_source>> documents_of(const options& asked) {
         git.mirror = "postern-mirror.git";
     git.ca_file = asked.ca_file;
     git.timeout = asked.request_timeout;
+    const auto wire = wire_settings(asked);
+    git.https_proxy = wire.https_proxy;
+    git.no_proxy = wire.no_proxy;
     if (how.git_token || environment("POSTERN_GIT_TOKEN"))
         git.token = [from = how.git_token]() -> result<secret> {
             auto token = read_secret_flag(from, "POSTERN_GIT_TOKEN");

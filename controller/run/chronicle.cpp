@@ -256,6 +256,7 @@ asio::awaitable<bool> chronicle::write() {
 
 asio::awaitable<void> chronicle::keep() {
     for (;;) {
+        const bool last = finishing_;
         auto writing = write();
         const bool written = co_await std::move(writing);
         if (!written && reminder_.due("store", "store", clock_.now()))
@@ -266,14 +267,16 @@ asio::awaitable<void> chronicle::keep() {
             log_.warn("journal", {{"lost", lost_}, {"what", "the store was away for too long"}});
             lost_ = 0;
         }
+        if (last)
+            co_return;
         auto nap = bell_.wait_until(clock_, written ? instant::max() : clock_.now() + try_again);
         co_await std::move(nap);
     }
 }
 
-asio::awaitable<void> chronicle::flush() {
-    auto writing = write();
-    co_await std::move(writing);
+void chronicle::finish() {
+    finishing_ = true;
+    bell_.ring();
 }
 
 } // namespace postern::run

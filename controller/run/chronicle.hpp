@@ -60,12 +60,10 @@ public:
     // To be saved, replacing what was to be saved before.
     void save(std::map<std::string, domain::trouble> troubles, std::string status);
 
-    // Writes to the store what is to be written, until cancelled.
+    // Writes to the store what is to be written, until it is told to finish. Once at a time.
     boost::asio::awaitable<void> keep();
-    // Lets keep() notice that it was cancelled.
-    void wake() { bell_.ring(); }
-    // Once more what is left, as the last thing.
-    boost::asio::awaitable<void> flush();
+    // Has keep() try once more to write what is left, and end.
+    void finish();
     // Why the store does not take anything; empty where it does.
     const std::string& store_problem() const { return store_problem_; }
 
@@ -92,6 +90,7 @@ private:
     std::optional<state> state_;        // not written yet
     std::size_t lost_ = 0;              // entries that were given up
     alarm bell_;
+    bool finishing_ = false;
     std::string store_problem_;
 };
 

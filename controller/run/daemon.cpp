@@ -65,6 +65,7 @@ daemon::daemon(parts with, daemon_settings settings, asio::any_io_executor execu
 
 void daemon::start(const char* name, job what) {
     auto& c = children_.emplace_back();
+    c.name = name;
     auto ended = [this, &c](std::exception_ptr) {
         c.ended = true;
         child_ended_.ring();
@@ -92,16 +93,21 @@ asio::awaitable<void> daemon::tend(const char* name, job what) {
     }
 }
 
-asio::awaitable<void> daemon::end_all() {
-    for (auto& c : children_)
-        c.end.emit(asio::cancellation_type::terminal);
-    // What sleeps on a bell of ours has to be woken to notice.
-    documents_bell_.ring();
-    chronicle_.wake();
-    while (std::any_of(children_.begin(), children_.end(), [](const auto& c) { return !c.ended; })) {
+asio::awaitable<void> daemon::ended(std::string_view name) {
+    auto runs = [&](const child& c) { return !c.ended && (name.empty() || c.name == name); };
+    while (std::any_of(children_.begin(), children_.end(), runs)) {
         auto nap = child_ended_.wait_until(with_.clock, instant::max());
         co_await std::move(nap);
     }
+}
+
+void daemon::cancel_all() {
+    for (auto& c : children_) {
+        if (!c.ended)
+            c.end.emit(asio::cancellation_type::terminal);
+    }
+    // What sleeps on a bell of ours has to be woken to notice.
+    documents_bell_.ring();
 }
 
 // ---- documents
@@ -256,12 +262,14 @@ asio::awaitable<void> daemon::run() {
             next_ = with_.clock.now() + after_a_bug;
         }
     }
-    auto flushing = chronicle_.flush();
-    co_await std::move(flushing);
+    chronicle_.finish();
+    auto written = ended("journal");
+    co_await std::move(written);
     auto giving_back = leadership_.release();
     co_await std::move(giving_back);
-    auto ending = end_all();
-    co_await std::move(ending);
+    cancel_all();
+    auto rest = ended({});
+    co_await std::move(rest);
 }
 
 asio::awaitable<void> daemon::one_pass() {

@@ -73,7 +73,8 @@ private:
 
     void start(const char* name, job what);
     boost::asio::awaitable<void> tend(const char* name, job what);
-    boost::asio::awaitable<void> end_all();
+    boost::asio::awaitable<void> ended(std::string_view name); // of all where it is empty
+    void cancel_all();
 
     boost::asio::awaitable<void> follow_documents();
     void take(result<sourced> came);
@@ -126,6 +127,7 @@ private:
     status shown_; // but for what changes between passes
 
     struct child {
+        std::string_view name;
         boost::asio::cancellation_signal end;
         bool ended = false;
     };

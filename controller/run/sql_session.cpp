@@ -182,7 +182,7 @@ void sql_session::open_file(const sqlite_file& file) {
     open_ = std::make_unique<soci::session>(soci::sqlite3, "dbname=\"" + file.path + "\" timeout=5");
     std::string mode;
     *open_ << "pragma journal_mode = wal", soci::into(mode);
-    *open_ << "pragma synchronous = full";
+    *open_ << "pragma synchronous = normal";
 }
 
 void sql_session::open_server(const postgres_server& server) {

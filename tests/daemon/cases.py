@@ -2,7 +2,6 @@
 not hold; run.py looks after every case whether a consumer was refused or a secret was printed."""
 import http.client
 import json
-import os
 import pathlib
 import shutil
 import signal
@@ -12,7 +11,7 @@ import time
 from postgres import Postgres
 from world import CREDENTIALS, KEY, PROBE, STATE, eventually
 
-FAST = ("--interval", "3s", "--lease", "3s")
+FAST = ("--interval", "3s", "--lease", "6s")
 BOTH = ("console-self-probe", "status-probe")
 
 
@@ -40,8 +39,8 @@ def led(worker, since=0, timeout=60):
 
 
 def settled(worker, since=0, timeout=90):
-    """A pass that wrote nothing and met no failure: the fixed point."""
-    return worker.wait_for("pass", since=since, timeout=timeout, changes=0, failures=0, interrupted=False, wrote=True)
+    """A pass of whoever leads that came to its end: all that can be done is done."""
+    return worker.wait_for("pass", since=since, timeout=timeout, failures=0, interrupted=False, wrote=True)
 
 
 def no_doubles(world, name=PROBE, most=1):
@@ -91,7 +90,7 @@ def saved_broken_and_repaired_specs(world):
     expect("it says where: " + refused["what"], "token.yaml:" in refused["what"])
     expect("the worker lives", worker.process.poll() is None)
     before = len(world.writes())
-    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {"LOG_LEVEL": "info"}})
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
     world.control("POST", "/books/excuse", {})
     since = worker.mark()
     worker.signal(signal.SIGHUP)
@@ -195,18 +194,22 @@ def sigterm_in_the_middle_of_a_rotation(world):
 def killed_again_and_again(world):
     store = store_of(world)
     for moment in range(12):
-        worker = world.worker(world.specs, *FAST, "--lease", "1s", "--store", store)
+        worker = world.worker(world.specs, "--interval", "3s", "--lease", "1s", "--store", store)
         led(worker)
         time.sleep(0.08 * moment)
         worker.kill()
-    worker = world.worker(world.specs, *FAST, "--lease", "1s", "--store", store)
+    worker = world.worker(world.specs, "--interval", "3s", "--lease", "1s", "--store", store)
     settled(worker)
     no_doubles(world)
     expect("everything is whole", whole(world))
 
 
 def a_stopped_leader_finds_itself_replaced(world):
-    store = store_of(world)
+    with Postgres(world.folder) as server:
+        stopped_leader(world, server.url)
+
+
+def stopped_leader(world, store):
     first = world.worker(world.specs, *FAST, "--store", store)
     settled(first)
     second = world.worker(world.specs, *FAST, "--store", store)
@@ -217,7 +220,7 @@ def a_stopped_leader_finds_itself_replaced(world):
     first.signal(signal.SIGHUP)
     first.wait_for("step begins", since=since, action="mint")
     first.signal(signal.SIGSTOP)
-    led(second, timeout=15)
+    led(second, timeout=20)
     settled(second)
     writes = len(world.writes())
     first.signal(signal.SIGCONT)
@@ -246,7 +249,7 @@ def several(world, store, count):
     leader.kill()
     eventually("another takes over", lambda: any(w.seen("leading") for w in rest), timeout=10)
     took = time.monotonic() - killed_at
-    expect(f"within the lease's 3 s, not {took:.1f} s", took < 3.5)
+    expect(f"within the lease's 6 s, not {took:.1f} s", took < 6.5)
     second = next(w for w in rest if w.seen("leading"))
     settled(second)
     rest = [w for w in rest if w is not second]
@@ -300,7 +303,7 @@ def the_store_goes_and_comes_back(world):
         worker.wait_for("not leading any more", since=since, timeout=20)
         before = len(world.writes())
         world.control("POST", "/books/excuse", {})
-        world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {"LOG_LEVEL": "info"}})
+        world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
         worker.signal(signal.SIGHUP)
         time.sleep(1)
         expect("without the lease nothing is written", len(world.writes()) == before)
@@ -345,15 +348,20 @@ def each_remote_goes_and_comes_back(world):
     expect("everything is whole", whole(world))
 
 
+def faketime():
+    return str(next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
+
+
 def clocks_that_are_wrong(world):
     """A worker whose clock is an hour ahead beside one whose clock is right: the lease does not care, and nothing is
     minted by a clock that disagrees with the remotes'."""
     store = store_of(world)
     right = world.worker(world.specs, *FAST, "--store", store)
     settled(right)
-    wrong = world.worker(world.specs, *FAST, "--store", store, program=("faketime", "-f", "+1h"))
+    wrong = world.worker(world.specs, *FAST, "--store", store, FAKETIME="+1h", FAKETIME_DONT_FAKE_MONOTONIC="1",
+                         LD_PRELOAD=faketime())
     wrong.wait_for("pass", wrote=False)
-    time.sleep(4)
+    time.sleep(8)
     expect("the lease stays where it is", not wrong.seen("leading"))
     token = world.tokens()[0]
     right.kill()
@@ -407,16 +415,16 @@ def seen_from_outside(world):
 
 def rotate_asks_the_leader(world):
     store = store_of(world)
-    worker = world.worker(world.specs, *FAST, "--interval", "1h", "--store", store)
+    worker = world.worker(world.specs, "--interval", "1h", "--lease", "6s", "--store", store)
     settled(worker)
     old = world.tokens()[0]["id"]
-    asked = world.run("rotate", PROBE, world.specs, "--auto-approve", "--store", store, POSTERN_LEASE="3s")
+    asked = world.run("rotate", PROBE, world.specs, "--auto-approve", "--store", store, POSTERN_LEASE="6s")
     expect("rotate: 0\n" + asked.stdout + asked.stderr, asked.returncode == 0)
     expect("it says whom it asked", "Asked the controller that leads" in asked.stdout)
     expect("the worker minted", [e for e in worker.seen("step", action="mint")][1:])
     expect("there is a new token beside the old", {t["id"] for t in world.tokens()} > {old})
     ended = world.run("rotate", "status-probe", world.specs, "--compromised", "--auto-approve", "--store", store,
-                      POSTERN_LEASE="3s")
+                      POSTERN_LEASE="6s")
     expect("rotate --compromised: 0\n" + ended.stdout + ended.stderr, ended.returncode == 0)
     expect("the old one is gone", len(world.tokens("status-probe")) == 1)
 
@@ -497,4 +505,4 @@ def dynos_that_overlap(world):
 
 CASES = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__code__", None) and value.__code__.co_varnames[:1] == ("world",)
-         and name not in ("whole", "store_of", "no_doubles", "several", "journal")]
+         and name not in ("whole", "store_of", "no_doubles", "several", "journal", "stopped_leader")]
