@@ -32,6 +32,9 @@ public:
 
     boost::asio::awaitable<result<response>> send(request r) override;
 
+    // How many requests are left, as the remote told last, less what was sent since; nothing where it never told.
+    std::optional<std::int64_t> remaining() const { return remaining_; }
+
 private:
     instant next_start(instant now) const;
     void go(instant now);

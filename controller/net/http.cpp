@@ -63,6 +63,7 @@ request request::copy() const {
         out.headers.push_back({h.name, h.value.copy()});
     out.body = body.copy();
     out.repeatable = repeatable;
+    out.login = login;
     out.what = what;
     out.timeout = timeout;
     out.body_limit = body_limit;

@@ -35,6 +35,7 @@ struct request {
     std::vector<header> headers;
     secret body; // sent with Content-Length where not empty
     repeat repeatable = repeat::once;
+    bool login = false;              // no GET, and yet nothing changes by it
     std::string what;                // for errors: "cloudflare GET service tokens"
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
     std::size_t body_limit = 16U << 20U;

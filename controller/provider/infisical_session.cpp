@@ -180,6 +180,7 @@ awaitable<result<json::value>> infisical::session::send(net::request r, std::vec
 
 awaitable<result<void>> infisical::session::log_in() {
     auto r = plain(net::method::post, "/api/v1/auth/universal-auth/login", "infisical POST login");
+    r.login = true;
     const auto& keys = std::get<universal_login>(with);
     json::object body(wire::memory());
     body.emplace("clientId", trim(keys.client_id.reveal()));

@@ -2,9 +2,12 @@
 
 #include "net/budget.hpp"
 #include "net/retry.hpp"
+#include "run/fenced_transport.hpp"
 #include "run/logged_transport.hpp"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace postern::run {
 
@@ -13,12 +16,13 @@ namespace {
 // The transports of one connection, innermost first.
 struct chain {
     logged_transport logged;
+    fenced_transport fenced;
     net::budget paced;
     net::retrying_transport retried;
 
-    chain(const wiring& shared, std::size_t concurrency)
-        : logged(shared.wire, shared.diagnostics, shared.clock),
-          paced(logged, shared.clock, budget_of(shared, concurrency)),
+    chain(const wiring& shared, request_trail& trail, std::string provider, std::size_t concurrency)
+        : logged(shared, trail, std::move(provider)), fenced(logged, shared.may_write),
+          paced(fenced, shared.clock, budget_of(shared, concurrency)),
           retried(paced, shared.clock, shared.random, retries_of(shared)) {}
     net::transport& top() { return retried; }
 
@@ -39,6 +43,34 @@ private:
 // A vault shares one small server; the others take more at a time.
 constexpr std::size_t vault_concurrency = 4;
 constexpr std::size_t api_concurrency = 8;
+
+// What a connection leads to: where that changes, it is another connection.
+std::vector<std::string> place_of(const domain::infisical_vault& v) {
+    return {v.url, v.project_id, v.project_slug, v.environment};
+}
+std::vector<std::string> place_of(const domain::cloudflare_account& a) {
+    return {a.api_url};
+}
+std::vector<std::string> place_of(const domain::heroku_account& a) {
+    return {a.api_url};
+}
+
+// Drops the connections that no document stands for any more, and those whose document says another place. Returns
+// their names.
+template<class Connections, class Documents>
+std::set<std::string> drop_others(Connections& connections, const Documents& wanted) {
+    std::set<std::string> dropped;
+    for (const auto& [name, connection] : connections) {
+        const bool stays = std::any_of(wanted.begin(), wanted.end(), [&, &n = name, &c = connection](const auto& d) {
+            return d.name == n && place_of(d) == c->where;
+        });
+        if (!stays)
+            dropped.insert(name);
+    }
+    for (const auto& name : dropped)
+        connections.erase(name);
+    return dropped;
+}
 
 result<provider::infisical::login> read_login(const domain::infisical_vault& vault, const sources& from) {
     if (const auto* fixed = std::get_if<domain::token_auth>(&vault.auth)) {
@@ -61,33 +93,40 @@ result<provider::infisical::login> read_login(const domain::infisical_vault& vau
 
 struct clients::vault_connection {
     chain way;
+    std::vector<std::string> where;
     provider::infisical client;
 
-    vault_connection(const wiring& shared, provider::infisical::place where, provider::infisical::login with)
-        : way(shared, vault_concurrency), client(way.top(), shared.clock, std::move(where), std::move(with)) {}
+    vault_connection(const wiring& shared, request_trail& trail, const domain::infisical_vault& vault,
+                     provider::infisical::login with)
+        : way(shared, trail, "infisical", vault_concurrency), where(place_of(vault)),
+          client(way.top(), shared.clock, {vault.url, vault.project_id, vault.project_slug, vault.environment},
+                 std::move(with)) {}
 };
 
 struct clients::cloudflare_connection {
     chain way;
+    std::vector<std::string> where;
     std::string account_id;
     provider::cloudflare client;
 
-    cloudflare_connection(const wiring& shared, const std::string& api_url, std::string id, secret key)
-        : way(shared, api_concurrency), account_id(id),
-          client(way.top(), api_url, std::move(id), std::move(key), &shared.clock) {}
+    cloudflare_connection(const wiring& shared, request_trail& trail, const domain::cloudflare_account& account,
+                          std::string id, secret key)
+        : way(shared, trail, "cloudflare", api_concurrency), where(place_of(account)), account_id(id),
+          client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
 };
 
 struct clients::heroku_connection {
     chain way;
+    std::vector<std::string> where;
     provider::heroku client;
 
-    heroku_connection(const wiring& shared, const std::string& api_url, secret key)
-        : way(shared, api_concurrency), client(way.top(), api_url, std::move(key)) {}
+    heroku_connection(const wiring& shared, request_trail& trail, const domain::heroku_account& account, secret key)
+        : way(shared, trail, "heroku", api_concurrency), where(place_of(account)),
+          client(way.top(), account.api_url, std::move(key)) {}
 };
 
 clients::clients(wiring shared)
-    : shared_(std::move(shared)),
-      edge_(std::make_unique<logged_transport>(shared_.wire, shared_.diagnostics, shared_.clock)) {}
+    : shared_(std::move(shared)), edge_(std::make_unique<logged_transport>(shared_, trail_, "edge")) {}
 
 clients::~clients() = default;
 
@@ -96,12 +135,10 @@ result<provider::infisical*> clients::open(const domain::infisical_vault& vault,
     if (login.has_error())
         return login.error();
     auto& at = vaults_[vault.name];
-    if (at) {
+    if (at && at->where == place_of(vault))
         at->client.use(std::move(login.value()));
-    } else {
-        provider::infisical::place where{vault.url, vault.project_id, vault.project_slug, vault.environment};
-        at = std::make_unique<vault_connection>(shared_, std::move(where), std::move(login.value()));
-    }
+    else
+        at = std::make_unique<vault_connection>(shared_, trail_, vault, std::move(login.value()));
     return &at->client;
 }
 
@@ -113,10 +150,10 @@ result<provider::cloudflare*> clients::open(const domain::cloudflare_account& ac
     if (key.has_error())
         return key.error();
     auto& at = cloudflare_[account.name];
-    if (at && at->account_id == id.value())
+    if (at && at->where == place_of(account) && at->account_id == id.value())
         at->client.use(std::move(key.value()));
     else
-        at = std::make_unique<cloudflare_connection>(shared_, account.api_url, id.value(), std::move(key.value()));
+        at = std::make_unique<cloudflare_connection>(shared_, trail_, account, id.value(), std::move(key.value()));
     return &at->client;
 }
 
@@ -125,11 +162,17 @@ result<provider::heroku*> clients::open(const domain::heroku_account& account, c
     if (key.has_error())
         return key.error();
     auto& at = heroku_[account.name];
-    if (at)
+    if (at && at->where == place_of(account))
         at->client.use(std::move(key.value()));
     else
-        at = std::make_unique<heroku_connection>(shared_, account.api_url, std::move(key.value()));
+        at = std::make_unique<heroku_connection>(shared_, trail_, account, std::move(key.value()));
     return &at->client;
+}
+
+std::set<std::string> clients::keep(const domain::desired& wanted) {
+    drop_others(cloudflare_, wanted.cloudflare);
+    drop_others(heroku_, wanted.heroku);
+    return drop_others(vaults_, wanted.vaults);
 }
 
 provider::infisical* clients::vault(const std::string& name) {
@@ -158,6 +201,20 @@ net::transport& clients::edge() {
 
 const std::optional<std::string>& clients::connect_to() const {
     return shared_.connect_to;
+}
+
+std::map<std::string, std::int64_t> clients::budgets() const {
+    std::map<std::string, std::int64_t> out;
+    auto add = [&](std::string_view kind, const auto& connections) {
+        for (const auto& [name, connection] : connections) {
+            if (const auto left = connection->way.paced.remaining())
+                out.emplace(std::string{kind} + "/" + name, *left);
+        }
+    };
+    add("CloudflareAccount", cloudflare_);
+    add("InfisicalVault", vaults_);
+    add("HerokuAccount", heroku_);
+    return out;
 }
 
 } // namespace postern::run

@@ -1,33 +1,24 @@
 #pragma once
 
 #include "domain/desired.hpp"
-#include "net/clock.hpp"
-#include "net/transport.hpp"
 #include "provider/cloudflare.hpp"
 #include "provider/heroku.hpp"
 #include "provider/infisical.hpp"
-#include "run/log.hpp"
+#include "run/request_trail.hpp"
 #include "run/sources.hpp"
+#include "run/wiring.hpp"
 
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 // The provider objects of the documents' connections, each behind its own retries and budget, made when its sources can
-// first be read and kept for the life of the process: pools, logins and budgets outlive a pass, keys do not.
+// first be read and kept for as long as its document says the same place: pools, logins and budgets outlive a pass,
+// keys do not.
 namespace postern::run {
-
-// What all clients share. Everything outlives them.
-struct wiring {
-    net::transport& wire;
-    net::clock& clock;
-    log& diagnostics;
-    duration request_timeout = std::chrono::seconds{30};
-    std::function<double()> random;        // in [0, 1): for the jitter of retries
-    std::optional<std::string> connect_to; // smoke tests go there
-};
 
 class clients {
 public:
@@ -41,6 +32,10 @@ public:
     result<provider::cloudflare*> open(const domain::cloudflare_account& account, const sources& from);
     result<provider::heroku*> open(const domain::heroku_account& account, const sources& from);
 
+    // Drops every connection whose document is gone or says another place, and returns the vaults among them. Not while
+    // anything is asked through them.
+    std::set<std::string> keep(const domain::desired& wanted);
+
     // As opened last; nullptr where that never came off.
     provider::infisical* vault(const std::string& name);
     provider::cloudflare* cloudflare(const std::string& account);
@@ -52,12 +47,19 @@ public:
     net::transport& edge();
     const std::optional<std::string>& connect_to() const;
 
+    // The ids of what is asked through any of these.
+    request_trail& trail() { return trail_; }
+
+    // How many requests each account has left ("CloudflareAccount/raxx"), where its remote told.
+    std::map<std::string, std::int64_t> budgets() const;
+
 private:
     struct vault_connection;
     struct cloudflare_connection;
     struct heroku_connection;
 
     wiring shared_;
+    request_trail trail_;
     std::unique_ptr<net::transport> edge_;
     std::map<std::string, std::unique_ptr<vault_connection>> vaults_;
     std::map<std::string, std::unique_ptr<cloudflare_connection>> cloudflare_;

@@ -1,5 +1,7 @@
 #include "run/execute.hpp"
 
+#include "run/fenced_transport.hpp"
+
 #include <algorithm>
 #include <utility>
 #include <variant>
@@ -70,9 +72,10 @@ executor::task executor::take(steps::delete_policy s) {
 namespace {
 
 // Whether the remote surely did nothing.
-bool was_not_acted_on(error_kind kind) {
-    return kind == error_kind::unavailable || kind == error_kind::throttled || kind == error_kind::refused ||
-           kind == error_kind::credential;
+bool was_not_acted_on(const error& why) {
+    const auto kind = why.kind;
+    return why.code == fenced_code || kind == error_kind::unavailable || kind == error_kind::throttled ||
+           kind == error_kind::refused || kind == error_kind::credential;
 }
 
 } // namespace
@@ -90,7 +93,7 @@ executor::task executor::make_credential(std::string token, std::string nonce, i
     auto sent = send();
     auto made = co_await std::move(sent);
     if (made.has_error()) {
-        if (was_not_acted_on(made.error().kind))
+        if (was_not_acted_on(made.error()))
             world_.unsent.insert(nonce);
         co_return failed(made.error());
     }

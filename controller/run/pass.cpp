@@ -1,5 +1,7 @@
 #include "run/pass.hpp"
 
+#include "run/fenced_transport.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 
 #include <algorithm>
@@ -64,7 +66,7 @@ asio::awaitable<pass_report> pass::run() {
             co_await std::move(ring);
             continue;
         }
-        if (halt_.asked()) {
+        if (is_stopping()) {
             report_.interrupted = true;
             break;
         }
@@ -114,7 +116,7 @@ bool pass::may_read_again() {
 }
 
 bool pass::should_judge() const {
-    if (!dirty_ || world_.stale || halt_.asked() || report_.unsettled)
+    if (!dirty_ || world_.stale || is_stopping() || report_.unsettled)
         return false;
     const auto room = settings_.at_once - std::min(settings_.at_once, running_);
     return queue_.size() <= room || std::chrono::steady_clock::now() >= judge_again_;
@@ -145,7 +147,7 @@ bool pass::free(const domain::step& s) const {
 }
 
 void pass::start() {
-    if (world_.stale || halt_.asked() || report_.unsettled)
+    if (world_.stale || is_stopping() || report_.unsettled)
         return;
     for (auto at = queue_.begin(); at != queue_.end() && running_ < settings_.at_once;) {
         if (!free(*at)) {
@@ -198,8 +200,10 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
     watcher_.finished(s, came);
     if (came.failure)
         report_.failures.emplace_back(s, *came.failure);
-    if (came.failure && came.failure->kind == error_kind::cancelled)
+    if (came.failure && came.failure->kind == error_kind::cancelled) {
+        fenced_ = fenced_ || came.failure->code == fenced_code;
         return;
+    }
     if (came.failure && came.failure->kind == error_kind::credential && !keys_reread_) {
         keys_reread_ = true;
         world_.stale = true;

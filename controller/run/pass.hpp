@@ -56,7 +56,7 @@ public:
          pass_settings settings, const boost::asio::any_io_executor& executor);
 
     // Once per object, which outlives the call. Returns early, with every step that was under way at its end, when
-    // somebody asks to stop.
+    // somebody asks to stop or a write was not let out.
     boost::asio::awaitable<pass_report> run();
 
 private:
@@ -71,6 +71,7 @@ private:
     bool may_read_again();
     std::size_t most_steps() const;
     bool free(const domain::step& s) const;
+    bool is_stopping() const { return halt_.asked() || fenced_; }
 
     surroundings around_;
     gatherer& reader_;
@@ -90,6 +91,7 @@ private:
     std::chrono::steady_clock::time_point judge_again_; // at the latest
     std::size_t taken_ = 0;
     int idle_readings_ = 0;    // gathers since something last changed
+    bool fenced_ = false;      // a write was not let out: another controller may lead
     bool keys_reread_ = false; // a refused key led to a new reading already
     instant give_up_{};        // waiting, unless something changes for the better
     pass_report report_;

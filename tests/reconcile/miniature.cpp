@@ -99,8 +99,12 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
         auto coming = clock_.sleep_until(clock_.now() + lag(n, true));
         co_await std::move(coming);
     }
-    if (out.how == fate::answer)
-        co_return as_client_sees(out.answer, clock_.now());
+    if (out.how == fate::answer) {
+        auto answer = as_client_sees(out.answer, clock_.now());
+        if (heard)
+            heard(r, answer);
+        co_return answer;
+    }
     if (out.how == fate::hang) {
         auto sleep = clock_.sleep_until(clock_.now() + r.timeout.value_or(std::chrono::seconds{30}));
         co_await std::move(sleep);
@@ -111,6 +115,7 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
 void recorder::finished(const domain::step& s, const domain::outcome& came) {
     words.push_back(domain::word(s) + (came.failure ? "!" : ""));
     steps.push_back(s);
+    outcomes.push_back(came);
 }
 
 void recorder::waiting(instant, const std::vector<domain::condition>&) {
@@ -137,7 +142,7 @@ struct miniature::process {
     process(miniature& in, const domain::desired& wanted, const asio::any_io_executor& executor)
         : wire(in.cloud, in.clock), log(in.logged, run::level::debug, run::log_format::text),
           remotes(run::wiring{wire, in.clock, log, in.settings.how.request_timeout, [] { return 0.5; },
-                              std::string{edge_origin}}),
+                              std::string{edge_origin}, in.may_write, in.on_response}),
           around{wanted, remotes, ring, reach, in.clock}, reader(around), watch(in.told, halt, in.on_step),
           one(around, reader, world, halt, watch, in.settings, executor) {
         if (!in.holders.empty()) {
@@ -146,6 +151,7 @@ struct miniature::process {
         }
         wire.dies = in.dies;
         wire.on_the_way = in.on_the_way;
+        wire.heard = in.heard;
         reach.env = [&in](const std::string& name) -> std::optional<secret> {
             auto at = in.environment.find(name);
             return at == in.environment.end() ? std::nullopt : std::optional<secret>{secret{at->second}};

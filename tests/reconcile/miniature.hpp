@@ -39,6 +39,8 @@ public:
     std::function<duration(std::size_t n, bool after)> lag;
     // What becomes of a request on the way, where it does not arrive: no name, no route, a certificate nobody trusts.
     std::function<std::optional<error>(const net::request&)> on_the_way;
+    // Called with each answer that arrives.
+    std::function<void(const net::request&, const net::response&)> heard;
     std::size_t sent() const { return sent_; }
 
 private:
@@ -55,6 +57,7 @@ struct recorder final : run::progress {
 
     std::vector<std::string> words; // of the steps, as they ended; "word!" for one that failed
     std::vector<domain::step> steps;
+    std::vector<domain::outcome> outcomes; // of each of them
     int waits = 0;
 };
 
@@ -88,6 +91,9 @@ public:
     std::function<bool(std::size_t, bool)> dies;
     std::function<std::optional<error>(const net::request&)> on_the_way;
     std::function<void(run::stop&, const domain::step&)> on_step;
+    std::function<void(const net::request&, const net::response&)> heard;
+    std::function<bool()> may_write;
+    std::function<void(std::string_view provider, int status)> on_response;
     // The id by which the nth process from here on calls itself; random where empty.
     std::vector<std::string> holders;
     std::size_t requests_of_last = 0;

@@ -1,0 +1,46 @@
+#include "run/request_trail.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::run {
+
+namespace {
+
+// A release is polled for minutes; what made it was sent before.
+constexpr std::size_t most_ids = 32;
+
+// What every remote's ids look like; anything else is text of somebody's choice.
+bool is_id(std::string_view text) {
+    return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' ||
+               c == '.';
+    });
+}
+
+} // namespace
+
+std::list<request_trail::entry>::iterator request_trail::find(const boost::asio::any_io_executor& work) {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
+}
+
+void request_trail::begin(const boost::asio::any_io_executor& work) {
+    entries_.push_back({work, {}});
+}
+
+void request_trail::note(const boost::asio::any_io_executor& work, std::string_view id) {
+    auto at = find(work);
+    if (at != entries_.end() && at->ids.size() < most_ids && is_id(id))
+        at->ids.emplace_back(id);
+}
+
+std::vector<std::string> request_trail::take(const boost::asio::any_io_executor& work) {
+    auto at = find(work);
+    if (at == entries_.end())
+        return {};
+    auto ids = std::move(at->ids);
+    entries_.erase(at);
+    return ids;
+}
+
+} // namespace postern::run

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include <list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Which requests were sent for which piece of work. Steps share their connections and run side by side; what tells them
+// apart is the executor that each of them, and whatever it awaits, runs on. For one thread.
+namespace postern::run {
+
+class request_trail {
+public:
+    // From here on the ids of the requests of this work are kept.
+    void begin(const boost::asio::any_io_executor& work);
+    // The remote's id of a request; passed over where it is none, or where nobody asked about this work.
+    void note(const boost::asio::any_io_executor& work, std::string_view id);
+    // The ids in the order in which the answers came, the first few dozen of them; no more are kept of this work.
+    std::vector<std::string> take(const boost::asio::any_io_executor& work);
+
+private:
+    struct entry {
+        boost::asio::any_io_executor work;
+        std::vector<std::string> ids;
+    };
+    std::list<entry>::iterator find(const boost::asio::any_io_executor& work);
+
+    std::list<entry> entries_;
+};
+
+} // namespace postern::run
