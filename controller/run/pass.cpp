@@ -3,6 +3,7 @@
 #include "run/fenced_transport.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/strand.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -174,12 +175,16 @@ void pass::begin(domain::step s) {
     watcher_.started(s);
     busy_.insert(s.locks.begin(), s.locks.end());
     ++running_;
-    auto ended = [this, s](std::exception_ptr thrown, domain::outcome came) {
+    // An executor of its own: by it the requests that are sent for the step are told from all others.
+    const asio::any_io_executor work = asio::make_strand(executor_);
+    around_.remotes.trail().begin(work);
+    auto ended = [this, s, work](std::exception_ptr thrown, domain::outcome came) {
         --running_;
         ended_.emplace_back(s, thrown ? outcome_of(std::move(thrown)) : std::move(came));
+        ended_.back().second.requests = around_.remotes.trail().take(work);
         bell_.ring();
     };
-    asio::co_spawn(executor_, hands_.execute(std::move(s)), std::move(ended));
+    asio::co_spawn(work, hands_.execute(std::move(s)), std::move(ended));
 }
 
 void pass::changed() {
