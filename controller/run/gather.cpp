@@ -143,6 +143,12 @@ domain::observed new_process() {
 
 asio::awaitable<domain::observed> gatherer::gather(domain::observed before) {
     world_ = std::move(before);
+    // What was learnt of another vault says nothing about the one that has its name now.
+    for (const auto& name : around_.remotes.keep(around_.wanted)) {
+        approvals_.erase(name);
+        world_.vaults.erase(name);
+        around_.ring.forget(name);
+    }
     for (auto& [name, vault] : world_.vaults) {
         if (vault)
             approvals_[name].insert(vault->awaiting_approval.begin(), vault->awaiting_approval.end());

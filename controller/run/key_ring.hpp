@@ -30,6 +30,8 @@ public:
     const installation& of(const std::string& vault);
     // What the vault's own key says outranks a candidate.
     void found(const std::string& vault, installation is);
+    // It is another vault by now: the next candidate is a new one.
+    void forget(const std::string& vault) { installations_.erase(vault); }
 
     std::string fingerprint(const std::string& vault, const secret& value);
     // Remembers the value and returns its fingerprint.
