@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include <algorithm>
 #include <array>
 #include <ostream>
 #include <utility>
@@ -18,17 +19,20 @@ std::string_view name_of(level l) {
     return names.at(static_cast<std::size_t>(l));
 }
 
-// Log collectors split lines of 10 kB; no single value may take more than a part of one.
-std::string shown(std::string_view value) {
-    constexpr std::size_t most = 2000;
+// Log collectors split longer lines, and half a line is no JSON.
+constexpr std::size_t longest_line = 9'998; // and its newline
+constexpr std::size_t most_of_a_value = 2000;
+constexpr std::size_t least_of_a_value = 60;
+
+std::string shown(std::string_view value, std::size_t most) {
     auto out = printable(value.substr(0, most));
     if (value.size() > most)
         out += "…";
     return out;
 }
 
-std::string as_word(std::string_view value) {
-    auto out = shown(value);
+std::string as_word(std::string_view value, std::size_t most) {
+    auto out = shown(value, most);
     if (!out.empty() && out.find_first_of(" \"=") == std::string::npos)
         return out;
     std::string quoted = "\"";
@@ -40,32 +44,61 @@ std::string as_word(std::string_view value) {
     return quoted + "\"";
 }
 
-std::string text_line(std::string_view at, level of, std::string_view event, const std::vector<field>& fields) {
-    std::string line;
-    if (!at.empty())
-        line.append(at).append(" ");
-    line.append(name_of(of)).append(" ").append(event);
-    for (const auto& f : fields)
-        line.append(" ").append(f.key).append("=").append(f.quoted ? as_word(f.value) : f.value);
-    return line;
-}
+// The parts of a line, to be written with so much of each value.
+struct line {
+    std::string at;
+    level of;
+    std::string_view event;
+    std::vector<field> fields;
 
-std::string json_line(std::string_view at, level of, std::string_view event, const std::vector<field>& fields) {
-    std::string line = "{";
-    auto add = [&](std::string_view key, std::string_view value, bool quoted) {
-        if (line.size() > 1)
-            line += ',';
-        line += boost::json::serialize(boost::json::string_view{key.data(), key.size()}) + ":";
-        line +=
-            quoted ? boost::json::serialize(boost::json::string_view{value.data(), value.size()}) : std::string{value};
-    };
-    if (!at.empty())
-        add("time", at, true);
-    add("level", name_of(of), true);
-    add("event", event, true);
-    for (const auto& f : fields)
-        add(f.key, f.quoted ? shown(f.value) : f.value, f.quoted);
-    return line + "}";
+    std::string text(std::size_t most) const {
+        std::string out;
+        if (!at.empty())
+            out.append(at).append(" ");
+        out.append(name_of(of)).append(" ").append(shown(event, most));
+        for (const auto& f : fields)
+            out.append(" ").append(f.key).append("=").append(f.quoted ? as_word(f.value, most) : f.value);
+        return out;
+    }
+
+    std::string json(std::size_t most) const {
+        std::string out = "{";
+        auto add = [&](std::string_view key, std::string_view value, bool quoted) {
+            if (out.size() > 1)
+                out += ',';
+            out += boost::json::serialize(boost::json::string_view{key.data(), key.size()}) + ":";
+            out += quoted ? boost::json::serialize(boost::json::string_view{value.data(), value.size()})
+                          : std::string{value};
+        };
+        if (!at.empty())
+            add("time", at, true);
+        add("level", name_of(of), true);
+        add("event", shown(event, most), true);
+        for (const auto& f : fields)
+            add(f.key, f.quoted ? shown(f.value, most) : f.value, f.quoted);
+        return out + "}";
+    }
+
+    std::string as(log_format format, std::size_t most) const {
+        return format == log_format::json ? json(most) : text(most);
+    }
+};
+
+// Whole where it fits; else with shorter values, and where that is not enough, without the last fields.
+std::string fitted(line of, log_format format) {
+    auto most = most_of_a_value;
+    auto out = of.as(format, most);
+    while (out.size() > longest_line) {
+        if (most > least_of_a_value) {
+            most = std::max(most / 2, least_of_a_value);
+        } else if (!of.fields.empty()) {
+            of.fields.pop_back();
+        } else {
+            break;
+        }
+        out = of.as(format, most);
+    }
+    return out;
 }
 
 } // namespace
@@ -91,8 +124,8 @@ void log::write(level of, std::string_view event, std::initializer_list<field> f
     for (const auto& [key, value] : context_)
         all.emplace_back(key, value);
     all.insert(all.end(), fields.begin(), fields.end());
-    auto at = stamp_ ? stamp_() : std::string{};
-    to_ << (format_ == log_format::json ? json_line(at, of, event, all) : text_line(at, of, event, all)) << '\n';
+    line one{stamp_ ? stamp_() : std::string{}, of, event, std::move(all)};
+    to_ << fitted(std::move(one), format_) << '\n';
     to_.flush();
 }
 

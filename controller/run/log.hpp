@@ -12,7 +12,8 @@
 #include <utility>
 #include <vector>
 
-// Diagnostics: one line per event, a constant event name and fields, as text or JSON. Values that came from outside are
+// Diagnostics: one line per event, a constant event name and fields, as text or JSON, always shorter than 10,000 bytes
+// with its newline: collectors split longer ones. Values that came from outside are
 // escaped and cut, so that no remote can forge a line or move a terminal's cursor. A secret cannot be logged: it does
 // not compile.
 namespace postern::run {

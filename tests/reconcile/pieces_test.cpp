@@ -11,6 +11,7 @@
 #include "support/settable_clock.hpp"
 
 #include <boost/asio/post.hpp>
+#include <boost/json.hpp>
 #include <doctest/doctest.h>
 
 #include <filesystem>
@@ -264,6 +265,51 @@ TEST_CASE("a log line is one line whatever it is given, in both forms") {
     CHECK(out.str().size() < 3000);
     CHECK(run::parse_level("error") == run::level::error);
     CHECK(!run::parse_level("loud"));
+}
+
+TEST_CASE("no log line reaches 10,000 bytes, whatever it is given, and a JSON line stays JSON") {
+    const std::vector<std::string> nasty{std::string(50'000, 'x'),
+                                         std::string(50'000, '"'),
+                                         std::string(50'000, '\\'),
+                                         std::string(50'000, '\x1b'),
+                                         std::string(50'000, '\0'),
+                                         [] {
+                                             std::string s;
+                                             for (int i = 0; i < 20'000; ++i)
+                                                 s += "\u202eä€";
+                                             return s;
+                                         }()};
+    for (auto form : {run::log_format::text, run::log_format::json}) {
+        for (const auto& v : nasty) {
+            std::ostringstream out;
+            run::log log{out, run::level::debug, form, [] { return std::string{"2026-11-26T10:00:00Z"}; }};
+            auto check = [&](std::string_view first, std::string_view last) {
+                const auto line = out.str();
+                out.str("");
+                CHECK(line.size() < 10'000);
+                CHECK(line.find('\n') == line.size() - 1);
+                CHECK(line.find(first) != std::string::npos);
+                if (form == run::log_format::text)
+                    return;
+                boost::system::error_code ec;
+                const auto parsed = boost::json::parse(line, ec);
+                REQUIRE(!ec);
+                CHECK(parsed.at("event") == "step");
+                CHECK(parsed.as_object().contains(last));
+            };
+            log.info("step", {{"a", v}});
+            check("step", "a");
+            log.set_context({{"pass", "7"}, {"revision", v}, {"holder", v}});
+            log.error("step", {{"a", v}, {"b", v}, {"c", v}, {"d", v}, {"e", v}, {"f", v}, {"n", 12345}});
+            check("pass", "n");
+            std::vector<std::pair<std::string, std::string>> many;
+            for (int i = 0; i < 400; ++i)
+                many.emplace_back("field" + std::to_string(i), v);
+            log.set_context(many);
+            log.warn("step", {{"a", v}});
+            check("field0", "field1");
+        }
+    }
 }
 
 namespace {
