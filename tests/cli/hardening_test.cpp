@@ -161,9 +161,9 @@ TEST_CASE("the running program is closed to debuggers of its own user, and leave
 
         CHECK(line_of(read(postern.proc() / "status"), "Uid:").find(std::to_string(ordinary())) != std::string::npos);
         struct stat owned {};
-        REQUIRE(stat(postern.proc().c_str(), &owned) == 0);
+        REQUIRE(stat((postern.proc() / "environ").c_str(), &owned) == 0);
         CHECK(owned.st_uid == 0); // as the kernel shows what must not be dumped
-        REQUIRE(stat(other.proc().c_str(), &owned) == 0);
+        REQUIRE(stat((other.proc() / "environ").c_str(), &owned) == 0);
         CHECK(owned.st_uid == ordinary());
 
         CHECK(line_of(read(postern.proc() / "limits"), "Max core file size").find(" 0                    0 ") !=
