@@ -4,7 +4,6 @@
 #include "provider/git_tree.hpp"
 #include "provider/mirror_folder.hpp"
 
-#include <chrono>
 #include <filesystem>
 
 namespace postern::provider {
@@ -196,8 +195,7 @@ result<git_checkout> git_fetch(const git_access& access, const git_wish& wish, g
     auto fine = check_access(access);
     if (!fine)
         return fine.error();
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{10};
-    auto folder = mirror_folder::take(wish.mirror, until);
+    auto folder = mirror_folder::take(wish.mirror, [&line] { return line.is_cut(); });
     if (!folder)
         return folder.error();
     return fetch{call, access, wish, *folder}.run();

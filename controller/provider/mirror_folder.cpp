@@ -1,6 +1,7 @@
 #include "provider/mirror_folder.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -59,7 +60,7 @@ result<void> check_ours(const std::string& path) {
 
 } // namespace
 
-result<mirror_folder> mirror_folder::take(const std::string& path, std::chrono::steady_clock::time_point until) {
+result<mirror_folder> mirror_folder::take(const std::string& path, const std::function<bool()>& is_over) {
     if (path.empty())
         return failure(error_kind::spec, "", "no folder is named for it");
     std::error_code failed;
@@ -75,7 +76,7 @@ result<mirror_folder> mirror_folder::take(const std::string& path, std::chrono::
         return failure(error_kind::spec, path, "cannot be written: " + std::generic_category().message(errno));
     mirror_folder out{path, lock};
     while (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-        if (std::chrono::steady_clock::now() >= until)
+        if (is_over())
             return failure(error_kind::timeout, path, "another process uses it all the time");
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }

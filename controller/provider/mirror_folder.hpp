@@ -2,7 +2,8 @@
 
 #include "base/error.hpp"
 
-#include <chrono>
+#include <cstddef>
+#include <functional>
 #include <string>
 
 // The folder of a bare mirror, as files: whose it is, and how it is emptied to be made anew. Nothing is ever deleted
@@ -13,8 +14,8 @@ namespace postern::provider {
 class mirror_folder {
 public:
     // Takes the folder, which is made where it is missing. An error of kind spec where it holds anything that is not
-    // ours, of kind timeout where another process holds it until then.
-    static result<mirror_folder> take(const std::string& path, std::chrono::steady_clock::time_point until);
+    // ours, of kind timeout where another process holds it until `is_over`.
+    static result<mirror_folder> take(const std::string& path, const std::function<bool()>& is_over);
 
     mirror_folder(mirror_folder&& other) noexcept;
     mirror_folder(const mirror_folder&) = delete;

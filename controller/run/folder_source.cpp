@@ -109,7 +109,8 @@ public:
     }
 
     asio::awaitable<void> watch(std::function<void()> changed) override {
-        event_wait events{co_await asio::this_coro::executor, watch_.descriptor()};
+        auto executor = co_await asio::this_coro::executor;
+        event_wait events{executor, watch_.descriptor()};
         tell(changed);
         for (;;) {
             const auto period = watch_.trouble().empty() ? steady::duration{look_anyway} : poll_instead;

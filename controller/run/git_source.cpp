@@ -48,7 +48,8 @@ public:
     }
 
     asio::awaitable<void> watch(std::function<void()> changed) override {
-        asio::steady_timer timer{co_await asio::this_coro::executor};
+        auto executor = co_await asio::this_coro::executor;
+        asio::steady_timer timer{executor};
         for (;;) {
             timer.expires_after(settings_.poll);
             auto token = asio::as_tuple(asio::use_awaitable);

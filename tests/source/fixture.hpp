@@ -150,7 +150,9 @@ private:
 // A source on a loop of its own.
 class followed {
 public:
-    explicit followed(std::unique_ptr<run::spec_source> source) : source_(std::move(source)) {}
+    explicit followed(std::unique_ptr<run::spec_source> source,
+                      std::shared_ptr<boost::asio::io_context> io = std::make_shared<boost::asio::io_context>(1))
+        : io_shared_(std::move(io)), io_(*io_shared_), source_(std::move(source)) {}
     followed(const followed&) = delete;
     followed& operator=(const followed&) = delete;
     ~followed() { stop(); }
@@ -210,7 +212,8 @@ private:
         return holds();
     }
 
-    boost::asio::io_context io_{1};
+    std::shared_ptr<boost::asio::io_context> io_shared_;
+    boost::asio::io_context& io_;
     boost::asio::cancellation_signal stop_;
     bool watching_ = false;
     std::unique_ptr<run::spec_source> source_;
