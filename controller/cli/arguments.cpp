@@ -230,7 +230,7 @@ void add_run(::CLI::App& verb, options& asked) {
         ->type_name("ADDR:PORT")
         ->envname("POSTERN_LISTEN");
     add_source(verb, "--listen-token-from", asked.listen_token,
-               "Where the bearer token for all but /healthz is read; without one only loopback is listened "
+               "Where the bearer token for /metrics and /api/v1/status is read; without one only loopback is listened "
                "on\n[env:POSTERN_LISTEN_TOKEN]")
         ->envname("POSTERN_LISTEN_TOKEN_FROM");
     add_source(verb, "--hook-secret-from", how.hook_secret,
