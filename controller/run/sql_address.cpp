@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <libpq-fe.h>
@@ -56,6 +57,17 @@ bool all_here(const std::map<std::string, std::string>& given) {
     return std::all_of(each.begin(), each.end(), is_here);
 }
 
+// libpq itself looks at ports only when it connects.
+bool are_ports(std::string_view text) {
+    const auto each = split(text, ',');
+    return std::all_of(each.begin(), each.end(), [](std::string_view port) {
+        unsigned value = 0;
+        const auto* end = port.data() + port.size();
+        const auto [stopped, failed] = std::from_chars(port.data(), end, value);
+        return port.empty() || (failed == std::errc{} && stopped == end && value > 0 && value < 65536);
+    });
+}
+
 std::string quoted(const std::string& value) {
     std::string out = "'";
     for (const char c : value) {
@@ -94,6 +106,8 @@ result<sql_address> parse_postgres(const std::string& address) {
         if (option->dispchar[0] == '*' && option->val[0] != '\0')
             out.secrets.emplace_back(option->val);
     }
+    if (given.contains("port") && !are_ports(given.at("port")))
+        return wrong("its port is not a number from 1 to 65535; " + std::string{forms});
     out.shown = shown(given);
     if (!all_here(given) && from_environment("PGSSLMODE").empty())
         given.try_emplace("sslmode", "require");

@@ -111,6 +111,7 @@ TEST_CASE("postern journal reads a store and never makes one") {
     first.number = 1;
     auto second = delivered();
     second.number = 2;
+    second.target = "raxx-\\x1b[31mprod"; // what a terminal would obey is not even kept
     CHECK(all.out == cli::journal_text({first, second}));
     CHECK(journal(folder, "-o json --limit 1").out == cli::journal_document({second}));
     CHECK(journal(folder, "-o json --since 2026-11-23T10:30:00Z").out == cli::journal_document({second}));

@@ -31,6 +31,11 @@ struct on_postgres {
     std::string address = server().address(database);
 };
 
+// Behind a pooler that hands out another of the server's sessions for each transaction.
+struct on_pooled_postgres {
+    std::string address = server().pooled_address(server().make_database());
+};
+
 inline std::unique_ptr<run::store> open(const std::string& address) {
     return run::make_store(address).value();
 }

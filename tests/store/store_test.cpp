@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// The same promises from SQLite and from a real PostgreSQL server.
+// The same promises from SQLite, from a real PostgreSQL server, and from one behind a pooler.
 
 namespace {
 
@@ -64,7 +64,7 @@ domain::trouble some_trouble() {
 
 } // namespace
 
-TEST_CASE_TEMPLATE("a new store is empty, and made only once", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("a new store is empty, and made only once", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     user first{where.address};
     CHECK(first.read_lease().value() == lease_row{});
@@ -75,7 +75,7 @@ TEST_CASE_TEMPLATE("a new store is empty, and made only once", Where, on_sqlite,
     CHECK(user{where.address}.read_lease().value().holder == "one");
 }
 
-TEST_CASE_TEMPLATE("of many takers one wins, and epochs grow", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("of many takers one wins, and epochs grow", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     asio::io_context io{1};
     std::vector<std::unique_ptr<run::store>> stores;
@@ -94,7 +94,8 @@ TEST_CASE_TEMPLATE("of many takers one wins, and epochs grow", Where, on_sqlite,
     }
 }
 
-TEST_CASE_TEMPLATE("who lost the lease can neither renew nor give back", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("who lost the lease can neither renew nor give back", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     user two{where.address};
@@ -116,7 +117,8 @@ TEST_CASE_TEMPLATE("who lost the lease can neither renew nor give back", Where, 
     CHECK(one.take("one").epoch == second.epoch + 1);
 }
 
-TEST_CASE_TEMPLATE("somebody's wish for a pass reaches the holder and hinders nobody", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("somebody's wish for a pass reaches the holder and hinders nobody", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     user other{where.address};
@@ -128,7 +130,8 @@ TEST_CASE_TEMPLATE("somebody's wish for a pass reaches the holder and hinders no
     CHECK(one.renew_lease(held).value().value().wanted == held.wanted + 1);
 }
 
-TEST_CASE_TEMPLATE("troubles are kept as they are, and only for the epoch", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("troubles are kept as they are, and only for the epoch", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     const auto held = one.take("one");
@@ -160,7 +163,8 @@ TEST_CASE_TEMPLATE("troubles are kept as they are, and only for the epoch", Wher
     CHECK(one.load_troubles().value().size() == 1);
 }
 
-TEST_CASE_TEMPLATE("the last status is kept, and only for the epoch", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("the last status is kept, and only for the epoch", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     const auto held = one.take("one");
@@ -175,7 +179,8 @@ TEST_CASE_TEMPLATE("the last status is kept, and only for the epoch", Where, on_
     CHECK(one.load_status().value() == R"({"at": "late", "what": "ö — 'it'"})");
 }
 
-TEST_CASE_TEMPLATE("the journal survives, in order, numbered within each epoch", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("the journal survives, in order, numbered within each epoch", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     auto odd = entry(1, "Δ 'quotes' \"too\" :colon $1 \\ and\na line");
     odd.failure = "it failed";
@@ -203,7 +208,8 @@ TEST_CASE_TEMPLATE("the journal survives, in order, numbered within each epoch",
     CHECK(entries[3].number == 1);
 }
 
-TEST_CASE_TEMPLATE("text that no database takes is escaped, not lost", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("text that no database takes is escaped, not lost", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     CHECK(one.append({entry(1, std::string{"a\0b", 3}), entry(1, "broken \xff here")}).has_value());
@@ -213,7 +219,8 @@ TEST_CASE_TEMPLATE("text that no database takes is escaped, not lost", Where, on
     CHECK(entries[1].words == "broken \\xff here");
 }
 
-TEST_CASE_TEMPLATE("the journal is read from a time on, and the newest of it", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("the journal is read from a time on, and the newest of it", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     const auto start = *parse_instant("2026-11-23T10:00:00Z");
@@ -232,7 +239,7 @@ TEST_CASE_TEMPLATE("the journal is read from a time on, and the newest of it", W
     CHECK(newest[1].words == "9");
 }
 
-TEST_CASE_TEMPLATE("batches of two writers never mix", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("batches of two writers never mix", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     asio::io_context io{1};
     const auto one = open(where.address);
@@ -249,7 +256,7 @@ TEST_CASE_TEMPLATE("batches of two writers never mix", Where, on_sqlite, on_post
     }
 }
 
-TEST_CASE_TEMPLATE("a writer that is killed leaves whole batches", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("a writer that is killed leaves whole batches", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     const auto writer = start_writer(where.address);
     user reader{where.address};
@@ -263,7 +270,7 @@ TEST_CASE_TEMPLATE("a writer that is killed leaves whole batches", Where, on_sql
     CHECK(entries.back().number == static_cast<std::int64_t>(entries.size()));
 }
 
-TEST_CASE_TEMPLATE("ten thousand entries", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("ten thousand entries", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     user one{where.address};
     for (int batch = 0; batch < 10; ++batch)
@@ -274,7 +281,7 @@ TEST_CASE_TEMPLATE("ten thousand entries", Where, on_sqlite, on_postgres) {
     CHECK(one.read_journal({}, 100).value().front().number == 9901);
 }
 
-TEST_CASE_TEMPLATE("tables of a newer Postern are left alone", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("tables of a newer Postern are left alone", Where, on_sqlite, on_postgres, on_pooled_postgres) {
     const Where where;
     user one{where.address};
     CHECK(one.append({entry(1, "kept")}).has_value());
@@ -295,7 +302,8 @@ TEST_CASE_TEMPLATE("tables of a newer Postern are left alone", Where, on_sqlite,
     CHECK(user{where.address}.read_journal().value().size() == 1);
 }
 
-TEST_CASE_TEMPLATE("what is refused in a transaction leaves nothing behind", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("what is refused in a transaction leaves nothing behind", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     user one{where.address};
     one.take("one");
@@ -314,7 +322,8 @@ TEST_CASE_TEMPLATE("what is refused in a transaction leaves nothing behind", Whe
     CHECK(one.read_lease().value().holder == "one");
 }
 
-TEST_CASE_TEMPLATE("whoever asked may be gone before the answer comes", Where, on_sqlite, on_postgres) {
+TEST_CASE_TEMPLATE("whoever asked may be gone before the answer comes", Where, on_sqlite, on_postgres,
+                   on_pooled_postgres) {
     const Where where;
     auto rows = open(where.address);
     for (int i = 0; i < 20; ++i) {

@@ -90,6 +90,21 @@ pid_t launch(const fs::path& program, const std::vector<std::string>& arguments,
     _exit(127);
 }
 
+void wait_for_listener(pid_t pid, int port) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    at.sin_port = htons(static_cast<in_port_t>(port));
+    for (bool listens = false; !listens;) {
+        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        listens = connect(fd, reinterpret_cast<sockaddr*>(&at), sizeof at) == 0;
+        close(fd);
+        if (waitpid(pid, nullptr, WNOHANG) == pid)
+            throw std::runtime_error("PgBouncer does not start; it is the package pgbouncer");
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    }
+}
+
 std::string read(const fs::path& file) {
     std::ifstream in{file};
     return {std::istreambuf_iterator<char>{in}, {}};
@@ -109,6 +124,10 @@ postgres_server::postgres_server() : password_("pw-" + random_hex(12)), port_(fr
 }
 
 postgres_server::~postgres_server() {
+    if (pooler_ != 0) {
+        kill(pooler_, SIGTERM);
+        waitpid(pooler_, nullptr, 0);
+    }
     if (pid_ == 0)
         return;
     thaw();
@@ -191,6 +210,21 @@ std::string postgres_server::address(const std::string& database) const {
 
 std::string postgres_server::socket_address(const std::string& database) const {
     return "postgres:///" + database + "?user=postern&port=" + std::to_string(port_) + "&host=" + folder_.at().string();
+}
+
+std::string postgres_server::pooled_address(const std::string& database) {
+    if (pooler_ == 0) {
+        pooler_port_ = free_port();
+        const auto settings = folder_ / "pgbouncer.ini";
+        std::ofstream{settings} << "[databases]\n* = host=" << folder_.at().string() << " port=" << port_
+                                << " user=postern\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = " << pooler_port_
+                                << "\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
+                                << "default_pool_size = 2\nserver_round_robin = 1\n";
+        give(settings, user_for_root());
+        pooler_ = launch("/usr/sbin/pgbouncer", {settings}, folder_ / "log");
+        wait_for_listener(pooler_, pooler_port_);
+    }
+    return "postgres://anybody:ignored@127.0.0.1:" + std::to_string(pooler_port_) + "/" + database;
 }
 
 std::string postgres_server::log() const {

@@ -32,6 +32,8 @@ public:
     std::string address(const std::string& database) const;
     // The same over the socket in the folder.
     std::string socket_address(const std::string& database) const;
+    // The same through PgBouncer, which gives each transaction another of its two sessions.
+    std::string pooled_address(const std::string& database);
     std::string password() const { return password_; }
     int port() const { return port_; }
     // What the server wrote: every statement among it.
@@ -46,6 +48,8 @@ private:
     int port_ = 0;
     int databases_ = 0;
     pid_t pid_ = 0;
+    int pooler_port_ = 0;
+    pid_t pooler_ = 0;
 };
 
 } // namespace postern::testing
