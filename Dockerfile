@@ -19,7 +19,7 @@ RUN apt-get update \
       libgit2-1.5 libprometheus-cpp-core1.0 \
       libsoci-core4.0 libsoci-sqlite3-4.0 libsoci-postgresql4.0 \
  && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 1500 --user-group --home-dir /var/lib/postern --shell /usr/sbin/nologin postern \
+RUN useradd --uid 1500 --no-create-home --user-group --home-dir /var/lib/postern --shell /usr/sbin/nologin postern \
  && install -d -m 1777 /var/lib/postern
 # Writable for any user id: Heroku runs an image under an id of its own choice, whatever USER says. What lies here may be
 # lost at any time: it holds no credential.
