@@ -30,12 +30,14 @@ void harden() {
 }
 
 // A duration the way Go writes it, into `into`.
-CLI::Option* add_duration(CLI::App& to, const std::string& name, postern::duration& into, const std::string& help) {
-    auto take = [&into, name](const std::string& text) {
+CLI::Option* add_duration(CLI::App& to, const std::string& name, postern::duration& into, const std::string& help,
+                          bool may_be_zero = false) {
+    auto take = [&into, name, may_be_zero](const std::string& text) {
         auto parsed = postern::parse_duration(text);
-        if (parsed.has_error() || parsed.value() <= postern::duration{0})
-            throw CLI::ValidationError(name + ": \"" + postern::printable(text) +
-                                       "\" is not a duration above zero, like 30s, 20m or 1h30m");
+        const auto zero = postern::duration{0};
+        if (parsed.has_error() || parsed.value() < zero || (parsed.value() == zero && !may_be_zero))
+            throw CLI::ValidationError(name + ": \"" + postern::printable(text) + "\" is not a duration" +
+                                       (may_be_zero ? "" : " above zero") + ", like 30s, 20m or 1h30m");
         into = parsed.value();
     };
     return to.add_option_function<std::string>(name, take, help)
@@ -209,10 +211,12 @@ void add_rotate(CLI::App& verb, cli::options& asked) {
         ->type_name("Replace|InPlace|Renew")
         ->envname("POSTERN_STRATEGY");
     verb.add_flag("--compromised", asked.compromised,
-                  "Somebody knows the secret: no overlap; it ends as soon as every consumer has the next one");
+                  "Somebody knows the secret: no overlap; it ends as soon as every consumer has the next one")
+        ->envname("POSTERN_COMPROMISED");
     verb.add_flag("--rehearse", asked.rehearse,
-                  "Go the whole way with a throwaway token and vault key, clean up, and tell how long each step took");
-    verb.add_flag("--dry-run", asked.dry_run, "Show what would be done, and do none of it");
+                  "Go the whole way with a throwaway token and vault key, clean up, and tell how long each step took")
+        ->envname("POSTERN_REHEARSE");
+    verb.add_flag("--dry-run", asked.dry_run, "Show what would be done, and do none of it")->envname("POSTERN_DRY_RUN");
 }
 
 // A wrong value may come from a variable that nobody has in mind.
@@ -279,7 +283,7 @@ int run(int argc, char** argv) {
     apply->add_flag("--auto-approve", asked.auto_approve, "Do not show the plan and ask")
         ->envname("POSTERN_AUTO_APPROVE");
     add_duration(*apply, "--wait", asked.wait,
-                 "How long to wait for propagation and releases once nothing else moves any more")
+                 "How long to wait for propagation and releases once nothing else moves any more", true)
         ->envname("POSTERN_WAIT");
 
     auto* rotate = app.add_subcommand("rotate", "Give one service token another credential, now");
@@ -289,7 +293,7 @@ int run(int argc, char** argv) {
     rotate->add_flag("--auto-approve", asked.auto_approve, "Do not show the plan and ask")
         ->envname("POSTERN_AUTO_APPROVE");
     add_duration(*rotate, "--wait", asked.wait,
-                 "How long to wait for propagation and releases once nothing else moves any more")
+                 "How long to wait for propagation and releases once nothing else moves any more", true)
         ->envname("POSTERN_WAIT");
 
     try {

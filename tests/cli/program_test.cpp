@@ -130,8 +130,9 @@ TEST_CASE("usage errors are 1 and on stderr; help and version are 0 and on stdou
     const std::string specs = std::string{POSTERN_SOURCE_DIR} + "/specs";
     for (const std::string arguments :
          {"", "fly", "plan", "plan --bogus SPECS", "plan -o yaml SPECS", "apply --wait soon SPECS",
-          "apply --wait -5s SPECS", "plan --max-changes 101 SPECS", "plan --connect-to nowhere SPECS",
-          "plan --log-level loud SPECS", "plan --ca-file /nonexistent SPECS", "plan /nonexistent"}) {
+          "apply --wait -5s SPECS", "plan --request-timeout 0s SPECS", "plan \"\"", "plan --max-changes 101 SPECS",
+          "plan --connect-to nowhere SPECS", "plan --log-level loud SPECS", "plan --ca-file /nonexistent SPECS",
+          "plan /nonexistent"}) {
         auto r = run(arguments.substr(0, arguments.find("SPECS")) + (says(arguments, "SPECS") ? specs : ""));
         CHECK_MESSAGE(r.code == 1, arguments);
         CHECK_MESSAGE(r.out.empty(), arguments);
