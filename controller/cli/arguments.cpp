@@ -22,12 +22,14 @@ namespace postern::cli {
 namespace {
 
 // A duration the way Go writes it, into `into`.
-::CLI::Option* add_duration(::CLI::App& to, const std::string& name, duration& into, const std::string& help) {
-    auto take = [&into, name](const std::string& text) {
+::CLI::Option* add_duration(::CLI::App& to, const std::string& name, duration& into, const std::string& help,
+                            bool may_be_zero = false) {
+    auto take = [&into, name, may_be_zero](const std::string& text) {
         auto parsed = parse_duration(text);
-        if (parsed.has_error() || parsed.value() <= duration{0})
-            throw ::CLI::ValidationError(name + ": \"" + printable(text) +
-                                         "\" is not a duration above zero, like 30s, 20m or 1h30m");
+        const auto zero = duration{0};
+        if (parsed.has_error() || parsed.value() < zero || (parsed.value() == zero && !may_be_zero))
+            throw ::CLI::ValidationError(name + ": \"" + printable(text) + "\" is not a duration" +
+                                         (may_be_zero ? "" : " above zero") + ", like 30s, 20m or 1h30m");
         into = parsed.value();
     };
     return to.add_option_function<std::string>(name, take, help)
@@ -142,17 +144,19 @@ void add_rotate(::CLI::App& verb, options& asked) {
         ->type_name("Replace|InPlace|Renew")
         ->envname("POSTERN_STRATEGY");
     verb.add_flag("--compromised", asked.compromised,
-                  "Somebody knows the secret: no overlap; it ends as soon as every consumer has the next one");
+                  "Somebody knows the secret: no overlap; it ends as soon as every consumer has the next one")
+        ->envname("POSTERN_COMPROMISED");
     verb.add_flag("--rehearse", asked.rehearse,
-                  "Go the whole way with a throwaway token and vault key, clean up, and tell how long each step took");
-    verb.add_flag("--dry-run", asked.dry_run, "Show what would be done, and do none of it");
+                  "Go the whole way with a throwaway token and vault key, clean up, and tell how long each step took")
+        ->envname("POSTERN_REHEARSE");
+    verb.add_flag("--dry-run", asked.dry_run, "Show what would be done, and do none of it")->envname("POSTERN_DRY_RUN");
 }
 
 void add_approval(::CLI::App& verb, options& asked) {
     verb.add_flag("--auto-approve", asked.auto_approve, "Do not show the plan and ask")
         ->envname("POSTERN_AUTO_APPROVE");
     add_duration(verb, "--wait", asked.wait,
-                 "How long to wait for propagation and releases once nothing else moves any more")
+                 "How long to wait for propagation and releases once nothing else moves any more", true)
         ->envname("POSTERN_WAIT");
 }
 
@@ -354,6 +358,9 @@ int run_command(int argc, char** argv) {
     }
     if (asked.specs.empty() && app.got_subcommand(to_rotate))
         asked.specs = {"specs"};
+    // A worker's log is all that one sees of it.
+    if (app.got_subcommand(to_run) && app.get_option("--log-level")->empty())
+        asked.log_level = run::level::info;
     for (const auto& [parsed, verb] : verbs) {
         if (app.got_subcommand(parsed))
             return told(verb(asked));

@@ -70,7 +70,7 @@ std::string result_of(const domain::step& s, const domain::outcome& came) {
 } // namespace
 
 void live::say(const std::string& line) {
-    if (how_.quiet)
+    if (how_.quiet || how_.passing)
         return;
     clear();
     to_ << line << '\n';
@@ -78,8 +78,9 @@ void live::say(const std::string& line) {
 }
 
 void live::clear() {
+    // From the left margin: a "^C" may have been echoed.
     if (drawn_ > 0)
-        to_ << "\x1b[" << drawn_ << "A\x1b[J";
+        to_ << "\r\x1b[" << drawn_ << "A\x1b[J";
     drawn_ = 0;
     to_.flush();
 }

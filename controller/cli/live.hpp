@@ -22,7 +22,8 @@ public:
     struct look {
         std::function<std::size_t()> columns; // of the terminal; none where it is not one, and nothing is redrawn
         bool colour = false;
-        bool quiet = false; // nothing lasting is written: another output is wanted
+        bool quiet = false;   // nothing lasting is written: another output is wanted
+        bool passing = false; // nothing lasting is written, for what is looked at is told later
     };
 
     // All outlive this object. The diagnostics get each step too, for whoever asks for that level.

@@ -19,7 +19,7 @@ namespace {
 void print_text(const options& asked, const run::pass_report& report, const live& watched) {
     if (report.interrupted) {
         std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
-                     "with:\n"
+                  << (report.last.steps.empty() ? "from here.\n" : "with:\n")
                   << steps_text(report.last.steps, colours_wanted());
     }
     if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
@@ -41,6 +41,19 @@ void print_text(const options& asked, const run::pass_report& report, const live
 
 } // namespace
 
+run::plan look(const options& asked, session& here) {
+    live::look how;
+    how.passing = true;
+    if (asked.form == output::text && on_terminal(STDOUT_FILENO))
+        how.columns = terminal_columns;
+    live watched{std::cout, here.diagnostics(), here.clock(), std::move(how)};
+    here.diagnostics().before_each([&] { watched.clear(); });
+    auto made = here.make_plan(watched, [&] { watched.tick(); });
+    watched.clear();
+    here.diagnostics().before_each({});
+    return made;
+}
+
 std::optional<int> approve(const options& asked, session& here, const domain::desired& wanted) {
     if (asked.auto_approve)
         return std::nullopt;
@@ -50,8 +63,7 @@ std::optional<int> approve(const options& asked, session& here, const domain::de
                      "with -o json, say --auto-approve; `postern plan` shows what it would do.\n";
         return code::error;
     }
-    run::progress nobody;
-    auto made = here.make_plan(nobody, {});
+    auto made = look(asked, here);
     if (made.failure || made.interrupted) {
         std::cerr << (made.failure ? made.failure->message() : "Stopped.") << '\n';
         return code::error;

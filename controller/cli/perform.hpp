@@ -15,6 +15,9 @@ struct performed {
     std::vector<domain::condition> conditions;
 };
 
+// The plan; on a terminal one sees what is being looked at, which takes as long as hosts that do not answer.
+run::plan look(const options& asked, session& here);
+
 // Shows the plan and asks, unless that was said already. Nothing: go on; else the exit code.
 std::optional<int> approve(const options& asked, session& here, const domain::desired& wanted);
 

@@ -1,5 +1,6 @@
 #include "cli/documents.hpp"
 #include "cli/outcome.hpp"
+#include "cli/perform.hpp"
 #include "cli/print.hpp"
 #include "cli/session.hpp"
 #include "cli/verbs.hpp"
@@ -17,8 +18,7 @@ int plan(const options& asked) {
         std::cerr << why->message() << '\n';
         return code::error;
     }
-    run::progress nobody;
-    auto made = here.make_plan(nobody, {});
+    auto made = look(asked, here);
     if (made.failure)
         here.diagnostics().error("plan", {{"what", made.failure->message()}});
     if (made.interrupted) {

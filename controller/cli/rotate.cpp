@@ -46,8 +46,7 @@ constexpr const char* what_compromised_breaks =
 
 int replan(const options& asked, const domain::desired& wanted) {
     session here{asked, wanted};
-    run::progress nobody;
-    auto made = here.make_plan(nobody, {});
+    auto made = look(asked, here);
     if (made.failure)
         here.diagnostics().error("rotate", {{"what", made.failure->message()}});
     if (asked.form == output::json)

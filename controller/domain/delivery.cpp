@@ -218,8 +218,13 @@ judge::answer judge::deliver(life& l) {
             overwriting_.insert(resource);
         }
         auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
-        if (!holds && prove(l, c.fingerprint, why) != answer::yes)
+        if (!holds && prove(l, c.fingerprint, why) != answer::yes) {
+            tell(resource, "Delivered", status::false_, why,
+                 "app " + app + " does not hold the credential in " + join(vars_of(*b), ", ") +
+                     "; it is set once it has passed every host",
+                 weight::told);
             return answer::not_yet;
+        }
         const auto& releases = (*view)->releases;
         if (!releases) {
             offer({resource,

@@ -290,7 +290,8 @@ void judge::offer(step s, bool observing) {
             return;
         }
     }
-    if ((observing || how_.observe) && writes(s)) {
+    s.observed = (observing || how_.observe) && writes(s);
+    if (s.observed && !how_.released) {
         drift_[s.resource].push_back(word(s) + " " + s.target + " (" + s.reason + ")");
         return;
     }

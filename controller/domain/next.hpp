@@ -42,6 +42,7 @@ struct settings {
     int max_rotations = 20; // how many credentials may be on their way at once; the others wait their turn
     std::string only;       // a ServiceToken's name: nothing is done or told but for it and its bindings
     bool for_ever = false;  // what was given up is tried again, ever more rarely: a daemon has no other pass to hope for
+    bool released = false;  // what is only observed is offered too, and marked so: to tell what it would lead to
     bool imagined = false;  // a plan: every request is thought to come off at once
     std::map<std::string, rotation_request> requests; // by token: what somebody asks of this process
     duration request_timeout = std::chrono::seconds{30};

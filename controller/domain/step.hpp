@@ -201,6 +201,7 @@ struct step {
     std::string words;              // the reason in words
     std::vector<std::string> locks; // objects that one step at a time may touch; the first names the step's troubles
     action what;
+    bool observed = false; // only a released judgement offers it: its document, or everything, is only observed
 };
 
 // The word for the step: initialise, intend, mint, hold, bind, correct, prove, promote, repair, deliver, confirm, …

@@ -135,8 +135,14 @@ bool judge::keep_vault(life& l) {
         l.overwrites = true;
         overwriting_.insert(l.resource());
     }
-    if (prove(l, c.fingerprint, reason::vault_drift) != answer::yes)
+    if (prove(l, c.fingerprint, reason::vault_drift) != answer::yes) {
+        tell(l.resource(), "Provisioned", status::false_, reason::vault_drift,
+             "vault key " + l.spec->key + " in " + l.spec->path +
+                 (l.shown == nullptr ? " is missing" : " holds another value") +
+                 "; the credential is written there once it has passed every host",
+             weight::told);
         return false;
+    }
     offer({l.resource(),
            l.spec->key + " in " + l.spec->path,
            std::string{reason::vault_drift},

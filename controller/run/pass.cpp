@@ -1,6 +1,7 @@
 #include "run/pass.hpp"
 
 #include "run/fenced_transport.hpp"
+#include "run/plan.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/strand.hpp>
@@ -96,6 +97,7 @@ asio::awaitable<pass_report> pass::run() {
     }
     if (report_.interrupted)
         report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
+    tell_all_observed(report_.last.conditions, around_.wanted, world_, settings_.how, around_.clock.now());
     co_return std::move(report_);
 }
 

@@ -1,7 +1,14 @@
 #include "run/plan.hpp"
 
+#include "base/text.hpp"
+#include "domain/reason.hpp"
+
 #include <boost/asio/this_coro.hpp>
 
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
 #include <utility>
 
 namespace postern::run {
@@ -24,6 +31,38 @@ result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::
         }
     }
     return error{error_kind::bug, "plan", "no end within " + std::to_string(most_rounds) + " rounds", 0, {}, {}};
+}
+
+void tell_all_observed(std::vector<domain::condition>& conditions, const domain::desired& wanted,
+                       const domain::observed& world, domain::settings how, instant now) {
+    auto is_drift = [](const domain::condition& c) {
+        return c.type == "Ready" && c.reason == domain::reason::observed_drift;
+    };
+    if (std::none_of(conditions.begin(), conditions.end(), is_drift))
+        return;
+    how.released = true;
+    auto steps = unfold(wanted, world, std::move(how), now);
+    if (steps.has_error())
+        return;
+    std::map<std::string, std::vector<std::string>> drift;
+    for (const auto& s : steps.value()) {
+        if (s.observed)
+            drift[s.resource].push_back(domain::word(s) + " " + s.target + " (" + s.reason + ")");
+    }
+    std::erase_if(conditions, [&](const auto& c) {
+        return is_drift(c) || (c.type == "Ready" && c.heft == domain::weight::fine && drift.contains(c.resource));
+    });
+    // One condition per resource and type: what asks for more stays.
+    for (const auto& c : conditions) {
+        if (c.type == "Ready")
+            drift.erase(c.resource);
+    }
+    for (const auto& [resource, what] : drift)
+        conditions.push_back({resource, "Ready", domain::status::false_, std::string{domain::reason::observed_drift},
+                              "observed only; would be done: " + join(what, "; "), domain::weight::told});
+    std::sort(conditions.begin(), conditions.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.resource, a.type, a.reason) < std::tie(b.resource, b.type, b.reason);
+    });
 }
 
 asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, stop& halt,

@@ -13,6 +13,10 @@ namespace postern::run {
 result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
                                          instant now);
 
+// What is only observed is judged as the world is, and so tells the next steps alone. This tells where they lead.
+void tell_all_observed(std::vector<domain::condition>& conditions, const domain::desired& wanted,
+                       const domain::observed& world, domain::settings how, instant now);
+
 struct plan {
     std::vector<domain::step> steps;
     std::vector<domain::condition> conditions; // of the world as it is

@@ -40,6 +40,7 @@ std::string aud_of(const domain::observed& world, const std::string& application
 
 // An attempt is a stranger's knock, until one was refused the way Access refuses, and then the credential's, which has
 // to pass twice in a row. A host that lets a stranger in, or that refuses in its own way, never sees the credential.
+// There are fewer attempts where somebody does not want to wait for them.
 executor::task executor::take(domain::steps::prove s) {
     const secret* known = around_.ring.find(s.fingerprint);
     if (known == nullptr)
@@ -71,7 +72,7 @@ executor::task executor::take(domain::steps::prove s) {
             continue;
         }
         passes = 0;
-        if (++attempt == s.attempts)
+        if (++attempt == s.attempts || around_.clock.now() + s.interval > give_up_)
             break;
         auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + s.interval);
         co_await std::move(sleep);
@@ -109,7 +110,7 @@ executor::task executor::take(domain::steps::try_retired s) {
         }
         found.last = answer.is == verdict::unexpected ? verdict::passed : answer.is;
         found.detail = answer.detail;
-        if (refused_by_access(found.last) || ++attempt >= s.attempts)
+        if (refused_by_access(found.last) || ++attempt >= s.attempts || around_.clock.now() + s.interval > give_up_)
             break;
         auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + s.interval);
         co_await std::move(sleep);

@@ -74,7 +74,7 @@ std::string join_names(const std::string& repository, const fs::path& within) {
 
 std::string name_of(const std::string& path) {
     std::error_code failed;
-    auto full = fs::weakly_canonical(fs::absolute(path), failed);
+    auto full = fs::weakly_canonical(path.empty() ? fs::path{} : fs::absolute(path), failed);
     if (failed)
         full = fs::path(path).lexically_normal();
     if (!full.has_filename() && full.has_relative_path())

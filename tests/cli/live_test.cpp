@@ -54,13 +54,29 @@ TEST_CASE("on a terminal what is under way is drawn again in place, and is gone 
     clock.advance(3s);
     watched.tick();
     CHECK(out.str() == "0s console-self-probe: prove console.raxx.app …\n"
-                       "\x1b[1A\x1b[J3s console-self-probe: prove console.raxx.app …\n");
+                       "\r\x1b[1A\x1b[J3s console-self-probe: prove console.raxx.app …\n");
     columns = 10;
     watched.tick();
-    CHECK(out.str().ends_with("\x1b[1A\x1b[J3s console\n"));
+    CHECK(out.str().ends_with("\r\x1b[1A\x1b[J3s console\n"));
     watched.finished(prove(), with(verdict::passed));
     watched.clear();
-    CHECK(out.str().ends_with("\x1b[1A\x1b[Jconsole-self-probe: prove console.raxx.app … passed\n"));
+    CHECK(out.str().ends_with("\r\x1b[1A\x1b[Jconsole-self-probe: prove console.raxx.app … passed\n"));
+}
+
+TEST_CASE("what passes leaves nothing behind") {
+    std::ostringstream out;
+    std::ostringstream logged;
+    run::log diagnostics{logged, run::level::warn, run::log_format::text};
+    testing::settable_clock clock;
+    cli::live watched{out, diagnostics, clock, {[] { return std::size_t{80}; }, false, false, true}};
+    watched.gathering();
+    watched.started(prove());
+    watched.finished(prove(), with(verdict::login_redirect));
+    watched.clear();
+    CHECK(out.str() == "Reading Cloudflare, the vault and Heroku …\n"
+                       "\r\x1b[1A\x1b[J0s console-self-probe: prove console.raxx.app …\n"
+                       "\r\x1b[1A\x1b[J");
+    CHECK(logged.str().empty());
 }
 
 TEST_CASE("what changed something is remembered, what failed is not, and quiet is quiet") {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cctype>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -130,8 +132,9 @@ TEST_CASE("usage errors are 1 and on stderr; help and version are 0 and on stdou
     const std::string specs = std::string{POSTERN_SOURCE_DIR} + "/specs";
     for (const std::string arguments :
          {"", "fly", "plan", "plan --bogus SPECS", "plan -o yaml SPECS", "apply --wait soon SPECS",
-          "apply --wait -5s SPECS", "plan --max-changes 101 SPECS", "plan --connect-to nowhere SPECS",
-          "plan --log-level loud SPECS", "plan --ca-file /nonexistent SPECS", "plan /nonexistent"}) {
+          "apply --wait -5s SPECS", "plan --request-timeout 0s SPECS", "plan \"\"", "plan --max-changes 101 SPECS",
+          "plan --connect-to nowhere SPECS", "plan --log-level loud SPECS", "plan --ca-file /nonexistent SPECS",
+          "plan /nonexistent"}) {
         auto r = run(arguments.substr(0, arguments.find("SPECS")) + (says(arguments, "SPECS") ? specs : ""));
         CHECK_MESSAGE(r.code == 1, arguments);
         CHECK_MESSAGE(r.out.empty(), arguments);
@@ -152,6 +155,21 @@ TEST_CASE("usage errors are 1 and on stderr; help and version are 0 and on stdou
     CHECK(says(run("validat " + specs).err, "There is no command \"validat\", did you mean \"validate\"?"));
     CHECK(says(run("frobnicate").err, "there are validate, plan, apply"));
     CHECK(says(run("--log-level debug").err, "subcommand is required"));
+}
+
+TEST_CASE("every flag has its twin in the environment") {
+    for (const std::string verb : {"", "validate ", "plan ", "apply ", "rotate "}) {
+        std::istringstream help{run(verb + "--help").out};
+        for (std::string line; std::getline(help, line);) {
+            const auto at = line.find("--");
+            if (!line.starts_with("  -") || says(line, "--help") || says(line, "--version"))
+                continue;
+            std::string twin = "(Env:POSTERN_";
+            for (char c : line.substr(at + 2, line.find_first_of(" =", at) - at - 2))
+                twin += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+            CHECK_MESSAGE(says(line, twin + ")"), line);
+        }
+    }
 }
 
 TEST_CASE("flags that take lists do not take the documents with them") {

@@ -165,6 +165,9 @@ int main(int argc, char** argv) {
         }
     try {
         serve(read_options(arguments));
+    } catch (const boost::system::system_error& e) {
+        std::cerr << "postern-cloud: " << e.code().message() << '\n';
+        return 1;
     } catch (const std::exception& e) {
         std::cerr << "postern-cloud: " << e.what() << '\n';
         return 1;

@@ -293,11 +293,14 @@ TEST_CASE("drift of the vault's value and of config vars is repaired, after a pr
     auto s = provisioned();
     auto ours = s.rec().current->fingerprint;
     s.folder().values.erase("CF_PROBE");
+    // However long the proof takes, nobody takes the key for whole.
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "Provisioned") == "VaultDrift");
     CHECK(s.settle() == std::vector<std::string>{"prove", "prove", "promote"});
     CHECK(s.folder().values.at("CF_PROBE").fingerprint == ours);
 
     auto d = provisioned();
     d.heroku("staging") = app_value{false, "somebody's", ""};
+    CHECK(reason_at(d.ask(), "HerokuBinding/probe", "Delivered") == "ConfigDrift");
     auto words = d.settle();
     CHECK(words == std::vector<std::string>{"prove", "prove", "look", "record", "deliver", "record"});
     CHECK(d.heroku("staging").fingerprint == d.rec().current->fingerprint);
@@ -519,11 +522,20 @@ TEST_CASE("each thing in the way is named, and nothing is minted") {
          "PathOpen"},
         {"no folder", [](scene& s) { s.folder().exists = false; }, "ServiceToken/probe", "Provisioned",
          "FolderMissing"},
-        {"hidden", [](scene& s) { s.folder().values["CF_PROBE"] = vault_value{"", "", true, false}; },
+        {"hidden",
+         [](scene& s) {
+             s.folder().values["CF_PROBE"] = vault_value{"", "", true, false};
+         },
          "ServiceToken/probe", "Provisioned", "ValueHidden"},
-        {"doubled", [](scene& s) { s.folder().values["CF_PROBE"] = vault_value{"x", "", false, true}; },
+        {"doubled",
+         [](scene& s) {
+             s.folder().values["CF_PROBE"] = vault_value{"x", "", false, true};
+         },
          "ServiceToken/probe", "Provisioned", "DuplicateKey"},
-        {"taken", [](scene& s) { s.folder().values["CF_PROBE"] = vault_value{"x", "", false, false}; },
+        {"taken",
+         [](scene& s) {
+             s.folder().values["CF_PROBE"] = vault_value{"x", "", false, false};
+         },
          "ServiceToken/probe", "Provisioned", "KeyTaken"},
         {"skew", [](scene& s) { s.account().skew = std::chrono::minutes{2}; }, "ServiceToken/probe", "Provisioned",
          "ClockSkew"},

@@ -651,11 +651,40 @@ TEST_CASE("drift: observed only") {
 
 TEST_CASE("drift: nothing is minted under Observe") {
     scene s;
-    s.rewrite("authorization: I authorize CF_ACCESS_SVC_CONSOLE",
-              "authorization: I authorize CF_ACCESS_SVC_CONSOLE\n  mode: Observe");
-    s.apply();
+    const bool brake = [] {
+        bool b = false;
+        SUBCASE("by mode: Observe, of one token") {
+            b = false;
+        }
+        SUBCASE("by --observe, of all") {
+            b = true;
+        }
+        return b;
+    }();
+    if (brake)
+        s.m.settings.how.observe = true;
+    else
+        s.rewrite("authorization: I authorize CF_ACCESS_SVC_CONSOLE",
+                  "authorization: I authorize CF_ACCESS_SVC_CONSOLE\n  mode: Observe");
+    auto report = s.apply();
     s.check_untouched(console());
-    s.check_whole(billing());
+    if (brake)
+        CHECK(s.m.writes() == 0);
+    else
+        s.check_whole(billing());
+    // It is told to its end, not only as far as one could see without doing anything.
+    INFO(troubles(report.last.conditions));
+    check_condition(report, {"ServiceToken/console-self-probe",
+                             "Ready",
+                             reason::observed_drift,
+                             weight::told,
+                             {"mint service token", "promote CF_ACCESS_SVC_CONSOLE"}});
+    check_condition(
+        report,
+        {"HerokuBinding/console-self-probe", "Ready", reason::observed_drift, weight::told, {"raxx-console-prod"}});
+    const auto planned = s.m.plan(s.wanted());
+    CHECK(planned.steps.empty());
+    CHECK(troubles(planned.conditions).find("mint service token \"console-self-probe\"") != std::string::npos);
 }
 
 TEST_CASE("drift: a pass that would overwrite too much at once stops") {

@@ -131,6 +131,7 @@ TEST_CASE("the source has one name, however it is spelt, and no other source has
     CHECK(spec::source_name({top + "/t/../s", top + "/s/"}) == top + "/s");
     CHECK(spec::source_name({top + "/t/s", top + "/s"}) == top + "/s," + top + "/t/s");
     CHECK(spec::source_name({"/"}) == "/");
+    CHECK(spec::source_name({""}).empty());
     const auto before = fs::current_path();
     fs::current_path(top);
     CHECK(spec::source_name({"s"}) == top + "/s");
