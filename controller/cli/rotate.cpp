@@ -126,15 +126,22 @@ private:
 
 int rehearse(options asked, const domain::desired& wanted, const domain::service_token& real) {
     const auto name = real.name.substr(0, longest_name - rehearsal_suffix.size()) + std::string{rehearsal_suffix};
+    if (std::any_of(wanted.tokens.begin(), wanted.tokens.end(), [&](const auto& t) { return t.name == name; })) {
+        std::cerr << "The documents have a ServiceToken " << name << ", which a rehearsal would be taken for.\n";
+        return code::error;
+    }
     const auto both = with_rehearsal(wanted, real, name);
     asked.only = name;
     asked.auto_approve = true;
     net::system_clock clock;
-    auto act = [&](std::string_view title, const domain::desired& documents) {
-        std::cout << title << '\n' << std::flush;
+    auto act = [&](std::string_view title, const domain::desired& documents, bool even_if_nothing = true) {
+        if (even_if_nothing)
+            std::cout << title << '\n' << std::flush;
         session here{asked, documents};
         stopwatch watch{clock};
         auto report = here.make_pass(watch, {});
+        if (!even_if_nothing && !watch.text().empty())
+            std::cout << title << '\n';
         std::cout << watch.text();
         if (auto text = conditions_text(report.last.conditions, colours_wanted());
             !text.empty() && exit_code(report) != 0)
@@ -143,6 +150,11 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
     };
     std::cout << "A rehearsal with a token, a vault key (" << real.key
               << "_REHEARSAL) and policies of its own. No consumer of " << real.name << " is touched.\n\n";
+    // One that was killed may have left what cannot be gone on from: a word that was used up, a token without its key.
+    asked.prune = true;
+    if (const int left = act("Clean up what an earlier one left:", wanted, false); left != code::fine)
+        return left;
+    asked.prune = false;
     int worst = act("Provision:", both);
     if (worst == code::fine) {
         asked.requests[name] = {clock.now(), std::string{domain::reason::compromised}, asked.how,

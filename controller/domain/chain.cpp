@@ -91,7 +91,9 @@ void judge::advance(life& l) {
                 return;
             }
             if (!fixing || fix.fingerprint || l.pending)
-                issue(l, l.rec->pending->reason, "what was begun is finished", fix.fingerprint.value_or(""));
+                issue(l, l.rec->pending->reason,
+                      fixing ? "what was begun is finished" : "another one, beside the credential in force",
+                      fix.fingerprint.value_or(""));
             return;
         }
         if (auto fix = emergency_fix(l); fix.fingerprint) {
