@@ -39,9 +39,10 @@ const domain::service_token* find(const domain::desired& wanted, const std::stri
 
 constexpr const char* what_compromised_breaks =
     "Compromised: the old secret ends as soon as every consumer that the documents name holds the new one, without an\n"
-    "overlap. Whoever else uses it is refused from then on, dynos that still run with the old value too. Access "
-    "sessions\n"
-    "that were opened with it last on until the application's session duration is over: end them in the dashboard.\n\n";
+    "overlap; one that is running ends now. Whoever else uses the old secret is refused from then on, dynos that "
+    "still\n"
+    "run with it too. Access sessions that were opened with it last until the application's session duration is over:\n"
+    "end them in the dashboard.\n\n";
 
 int replan(const options& asked, const domain::desired& wanted) {
     session here{asked, wanted};
