@@ -201,7 +201,8 @@ std::string scheduled_text(const std::vector<condition>& conditions, bool colour
     std::string out;
     int found = 0;
     for (const auto& c : conditions) {
-        if (c.reason == domain::reason::scheduled && ++found <= most)
+        const bool dated = c.reason == domain::reason::scheduled || c.reason == domain::reason::overlapping;
+        if (dated && ++found <= most)
             out += "  " + short_name(c.resource) + ": " + printable(c.message) + "\n";
     }
     if (found > most)

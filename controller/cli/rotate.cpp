@@ -40,9 +40,10 @@ const domain::service_token* find(const domain::desired& wanted, const std::stri
 
 constexpr const char* what_compromised_breaks =
     "Compromised: the old secret ends as soon as every consumer that the documents name holds the new one, without an\n"
-    "overlap. Whoever else uses it is refused from then on, dynos that still run with the old value too. Access "
-    "sessions\n"
-    "that were opened with it last on until the application's session duration is over: end them in the dashboard.\n\n";
+    "overlap; one that is running ends now. Whoever else uses the old secret is refused from then on, dynos that "
+    "still\n"
+    "run with it too. Access sessions that were opened with it last until the application's session duration is over:\n"
+    "end them in the dashboard.\n\n";
 
 int replan(const options& asked, const domain::desired& wanted) {
     session here{asked, wanted};
@@ -126,15 +127,22 @@ private:
 
 int rehearse(options asked, const domain::desired& wanted, const domain::service_token& real) {
     const auto name = real.name.substr(0, longest_name - rehearsal_suffix.size()) + std::string{rehearsal_suffix};
+    if (std::any_of(wanted.tokens.begin(), wanted.tokens.end(), [&](const auto& t) { return t.name == name; })) {
+        std::cerr << "The documents have a ServiceToken " << name << ", which a rehearsal would be taken for.\n";
+        return code::error;
+    }
     const auto both = with_rehearsal(wanted, real, name);
     asked.only = name;
     asked.auto_approve = true;
     net::system_clock clock;
-    auto act = [&](std::string_view title, const domain::desired& documents) {
-        std::cout << title << '\n' << std::flush;
+    auto act = [&](std::string_view title, const domain::desired& documents, bool even_if_nothing = true) {
+        if (even_if_nothing)
+            std::cout << title << '\n' << std::flush;
         session here{asked, documents};
         stopwatch watch{clock};
         auto report = here.make_pass(watch, {});
+        if (!even_if_nothing && !watch.text().empty())
+            std::cout << title << '\n';
         std::cout << watch.text();
         if (auto text = conditions_text(report.last.conditions, colours_wanted());
             !text.empty() && exit_code(report) != 0)
@@ -143,6 +151,11 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
     };
     std::cout << "A rehearsal with a token, a vault key (" << real.key
               << "_REHEARSAL) and policies of its own. No consumer of " << real.name << " is touched.\n\n";
+    // One that was killed may have left what cannot be gone on from: a word that was used up, a token without its key.
+    asked.prune = true;
+    if (const int left = act("Clean up what an earlier one left:", wanted, false); left != code::fine)
+        return left;
+    asked.prune = false;
     int worst = act("Provision:", both);
     if (worst == code::fine) {
         asked.requests[name] = {clock.now(), std::string{domain::reason::compromised}, asked.how,

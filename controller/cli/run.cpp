@@ -87,6 +87,8 @@ run::daemon_settings settings_of(const options& asked, const std::string& store,
 } // namespace
 
 int run_daemon(const options& asked) {
+    // Until there is a loop to hear them, a hang-up means nothing.
+    std::signal(SIGHUP, SIG_IGN);
     auto checked = net::check(wire_settings(asked));
     if (checked.has_error())
         return refused(checked.error().message());

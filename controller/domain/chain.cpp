@@ -77,6 +77,10 @@ void judge::advance(life& l) {
         if (keep_alive(l) || enabled_again(l))
             return;
         if (l.rec->pending && l.rec->pending->nonce != l.rec->current->nonce) {
+            // That of another process is not disturbed.
+            bool begun_here = l.rec->pending->holder == world_.holder || now_ >= l.rec->pending->deadline;
+            if (begun_here && note_request(l))
+                return;
             bool fixing = l.rec->pending->reason == reason::emergency_fix;
             auto fix = fixing && !l.pending ? emergency_fix(l) : rescue{};
             bool over = fixing && (l.pending ? !is_consumed(l, l.pending->fingerprint) : fix.over);
@@ -87,7 +91,9 @@ void judge::advance(life& l) {
                 return;
             }
             if (!fixing || fix.fingerprint || l.pending)
-                issue(l, l.rec->pending->reason, "what was begun is finished", fix.fingerprint.value_or(""));
+                issue(l, l.rec->pending->reason,
+                      fixing ? "what was begun is finished" : "another one, beside the credential in force",
+                      fix.fingerprint.value_or(""));
             return;
         }
         if (auto fix = emergency_fix(l); fix.fingerprint) {

@@ -217,7 +217,8 @@ judge::answer judge::deliver(life& l) {
             l.overwrites = true;
             overwriting_.insert(resource);
         }
-        auto why = value->absent || ours ? reason::not_delivered : reason::config_drift;
+        bool had_it = delivered_once && noted->delivered == c.fingerprint; // rolled back, or removed
+        auto why = !had_it && (value->absent || ours) ? reason::not_delivered : reason::config_drift;
         if (!holds && prove(l, c.fingerprint, why) != answer::yes) {
             tell(resource, "Delivered", status::false_, why,
                  "app " + app + " does not hold the credential in " + join(vars_of(*b), ", ") +
@@ -266,8 +267,8 @@ judge::answer judge::deliver(life& l) {
         offer({resource,
                join(vars_of(*b), ", ") + " on app " + app,
                std::string{why},
-               value->absent ? "the app does not have it yet"
-               : ours        ? "the app still has an older one"
+               value->absent ? (had_it ? "somebody removed it" : "the app does not have it yet")
+               : ours        ? (had_it ? "somebody brought an older one back" : "the app still has an older one")
                              : "the app has another value, and ours passes its hosts",
                {"deliver:" + b->name + "/" + app, "heroku:" + b->account + "/" + app},
                steps::deliver{b->account, b->name, app, b->config_var, b->client_id_var, b->client_secret_var,

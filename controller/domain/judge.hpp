@@ -162,10 +162,11 @@ private:
     // ---- retire.cpp
     void find_retirement(life& l);
     std::vector<std::string> laggards(const life& l) const;
-    bool was_compromised(const life& l) const;
+    bool is_hurried(const life& l) const;
     void retire(life& l);
     void stretch(life& l);
-    bool cut_off_told(life& l);
+    void keep_previous_secret(life& l);
+    bool cut_off_told(life& l, instant until, std::string_view why);
     bool token_ended(life& l);
     bool refused_everywhere(life& l);
     void delete_lingering(life& l);

@@ -239,6 +239,9 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     }
 
     // 2. What admits the token.
+    std::vector<std::string> all_ids;
+    for (const auto& c : all)
+        all_ids.push_back(c.token_id);
     for (const auto& note : r.policies) {
         for (const auto& app : account->second->applications) {
             if (app.id != note.application)
@@ -254,6 +257,14 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
                 if (members.empty())
                     continue;
                 std::vector<std::string> locks{policy_lock("left/" + token, app.id), "app:" + r.account + "/" + app.id};
+                // A create whose reply was lost, and that came late, may have left a twin that no record knows.
+                for (const auto& twin : app.policies) {
+                    if (twin.id != p.id && twin.name == p.name && !twin.reusable && twin.decides == p.decides &&
+                        names_nobody_else(twin, all_ids))
+                        return go("policy \"" + printable(twin.name) + "\" on " + printable(app.name),
+                                  "a twin of ours, which admits nobody else", std::move(locks),
+                                  steps::delete_policy{r.account, app.id, twin.id, twin.version});
+                }
                 if (names_nobody_else(p, members) && !p.reusable)
                     return go("policy \"" + printable(p.name) + "\" on " + printable(app.name), "it admits nobody else",
                               std::move(locks), steps::delete_policy{r.account, app.id, p.id, p.version});
@@ -270,9 +281,13 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
 
     // 3. The token, 4. what is kept of it.
     for (const auto& live : account->second->tokens) {
-        if (is_ours_id(credentials, live.id))
-            return go("service token " + live.id + " \"" + printable(live.name) + "\"", "the token goes",
-                      {"token:" + token}, steps::delete_token{r.account, live.id});
+        if (!is_ours_id(credentials, live.id))
+            continue;
+        if (auto who = referrers(*account->second, live.id); !who.empty())
+            return block(reason::still_referenced, "token " + live.id + " cannot be deleted while " + join(who, ", ") +
+                                                       " names it: take it out there");
+        return go("service token " + live.id + " \"" + printable(live.name) + "\"", "the token goes",
+                  {"token:" + token}, steps::delete_token{r.account, live.id});
     }
     for (const auto& c : all) {
         auto asked = account->second->proved_absent.find(c.token_id);

@@ -23,8 +23,10 @@ bool refused(verdict v) {
 
 } // namespace
 
-bool judge::was_compromised(const life& l) const {
-    return l.rec->reason == reason::compromised;
+// The credential before was compromised, or the one in force is, which nobody waits an overlap for.
+bool judge::is_hurried(const life& l) const {
+    const auto& asked = l.rec->request;
+    return l.rec->reason == reason::compromised || (asked && !asked->done && asked->reason == reason::compromised);
 }
 
 // Who still has the previous credential, in words.
@@ -60,8 +62,9 @@ std::vector<std::string> judge::laggards(const life& l) const {
         }
     }
     const auto* token = token_by_id(*l.account, p.token_id);
-    if (in_place || token == nullptr || !token->last_seen_at || !l.rec->previous_until || was_compromised(l))
-        return out;
+    if (in_place || token == nullptr || !token->enabled || !token->last_seen_at || !l.rec->previous_until ||
+        is_hurried(l))
+        return out; // once it is disabled nobody uses it: what is seen of it is our own try
     // Quiet for the second half of the overlap is quiet; our own knocks are no use of it.
     auto quiet_since = *l.rec->previous_until - l.spec->overlap / 2;
     bool by_us = std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {
@@ -94,9 +97,23 @@ void judge::stretch(life& l) {
                  "the previous credential is still held: " + join(l.lagging, ", "));
 }
 
+// While an app cannot be brought up to date for weeks, Cloudflare's clock must not end the secret that it uses.
+void judge::keep_previous_secret(life& l) {
+    const auto& before = l.rec->previous;
+    const auto& made = l.rec->current->made;
+    if (!before || l.rec->previous_until || before->token_id != l.current->token_id || !made)
+        return;
+    const auto longest = std::min(longest_cut_off, l.spec->lifetime.value_or(longest_cut_off));
+    const auto ends = l.rec->cut_off.value_or(*made + longest);
+    auto until = now_ + longest;
+    if (const auto* token = token_by_id(*l.account, l.current->token_id); token != nullptr && token->expires_at)
+        until = std::min(until, *token->expires_at);
+    if (ends <= now_ + longest / 2 && until > ends + seldom)
+        cut_off_told(l, until, reason::consumer_lags);
+}
+
 // In place Cloudflare's clock ends the previous secret: it is told when, each time that this moves. True: it was told.
-bool judge::cut_off_told(life& l) {
-    const auto& until = *l.rec->previous_until;
+bool judge::cut_off_told(life& l, instant until, std::string_view why) {
     if (l.rec->cut_off == until)
         return true;
     const auto at = until + l.account->skew;
@@ -108,7 +125,7 @@ bool judge::cut_off_told(life& l) {
         what.previous_expires_at = at;
         offer({l.resource(),
                "previous secret of service token " + id,
-               std::string{reason::retired},
+               std::string{why},
                "it ends " + format_instant(until),
                {"token:" + l.spec->name},
                std::move(what)},
@@ -117,7 +134,7 @@ bool judge::cut_off_told(life& l) {
     }
     auto r = settled_record(l);
     r.cut_off = until;
-    write_record(l, std::move(r), "record", reason::retired, "when the previous secret ends is noted");
+    write_record(l, std::move(r), "record", why, "when the previous secret ends is noted");
     return false;
 }
 
@@ -127,13 +144,16 @@ void judge::retire(life& l) {
         return;
     const auto until = *l.rec->previous_until;
     bool in_place = p.token_id == l.current->token_id;
-    if (in_place && !cut_off_told(l))
+    if (in_place && !cut_off_told(l, until, reason::retired))
         return;
     const auto look_again = until - l.spec->overlap / 4;
     if (!l.lagging.empty()) {
+        const bool hurried = is_hurried(l);
         tell(l.resource(), "RotationDue", status::false_, reason::consumer_lags,
              "the credential before goes on working, because it is still held: " + join(l.lagging, ", "),
-             now_ < look_again ? weight::told : weight::blocked);
+             now_ < look_again && !hurried ? weight::told : weight::blocked);
+        if (hurried)
+            return; // no overlap to stretch: looked at again in the next pass
         if (now_ >= look_again)
             stretch(l);
         else

@@ -220,10 +220,13 @@ void judge::schedule(life& l) {
         return;
     }
     bool overlapping = l.rec->previous.has_value();
+    bool hurried = due->reason == reason::compromised;
     tell(l.resource(), "RotationDue", status::true_, due->reason,
          due->words + "; due since " + format_instant(due->since) +
-             (overlapping ? "; begins once the overlap of the one before is over" : ""),
-         weight::told);
+             (!overlapping ? ""
+              : hurried    ? "; begins once the one before is retired, which gets no overlap any more"
+                           : "; begins once the overlap of the one before is over"),
+         overlapping && hurried ? weight::waiting : weight::told);
     l.due = std::move(due);
 }
 
@@ -231,7 +234,8 @@ bool judge::is_under_way(const life& l) const {
     return l.rec != nullptr && l.rec->current && (l.rec->pending || (l.rec->previous && !l.rec->previous_until));
 }
 
-// The most urgent first, and only so many at once: what was begun is finished before more is begun.
+// The most urgent first, and only so many at once: what was begun is finished before more is begun. What is compromised
+// waits for nobody.
 void judge::start_rotations() {
     std::vector<life*> queue;
     int room = how_.max_rotations;
@@ -250,7 +254,7 @@ void judge::start_rotations() {
     };
     std::sort(queue.begin(), queue.end(), [&](const auto* a, const auto* b) { return urgency(a) < urgency(b); });
     for (auto* l : queue) {
-        if (room > 0)
+        if (room > 0 || l->due->reason == reason::compromised)
             room -= start_rotation(*l) ? 1 : 0;
         else
             tell(l->resource(), "RotationDue", status::true_, reason::queued,

@@ -74,6 +74,7 @@ void judge::maintain(life& l) {
              reason::rebuilt, "the write-once key of the credential before is missing, and somebody still holds it");
         return;
     }
+    keep_previous_secret(l);
     left_bindings(l);
     if (!keep_vault(l))
         return;
@@ -84,10 +85,12 @@ void judge::maintain(life& l) {
         if (proved && delivered) {
             bool news = r.confirmed != c.fingerprint;
             r.confirmed = c.fingerprint;
-            if (!r.previous || !was_compromised(l))
+            if (!r.previous || l.rec->reason != reason::compromised)
                 r.reason.clear();
-            if (r.previous && !r.previous_until)
-                r.previous_until = now_ + (was_compromised(l) ? duration{} : l.spec->overlap);
+            if (r.previous && is_hurried(l))
+                r.previous_until = std::min(r.previous_until.value_or(now_), now_);
+            else if (r.previous && !r.previous_until)
+                r.previous_until = now_ + l.spec->overlap;
             if (r != *l.rec)
                 write_record(l, r, news ? "confirm" : "record", reason::recorded,
                              news ? "vault, apps and hosts agree" : "what changed is noted");

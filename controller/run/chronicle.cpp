@@ -80,7 +80,7 @@ void chronicle::finished(const domain::step& s, const domain::outcome& came) {
     const bool writes = domain::writes(s);
     const bool failed = came.failure && came.failure->kind != error_kind::cancelled;
     if (!writes && !failed) {
-        log_.debug("step", {{"resource", s.resource}, {"action", domain::word(s)}, {"target", s.target}});
+        log_.debug("looked", {{"resource", s.resource}, {"action", domain::word(s)}, {"target", s.target}});
         return;
     }
     const auto requests = joined(came.requests);

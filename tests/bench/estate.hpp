@@ -87,6 +87,7 @@ private:
     std::optional<model::process> daemon_;
     bool outdated_ = false; // the next visit is by a new process
     bool sampling_ = false; // the next visit is one at which nothing is due
+    bool arrived_ = false;  // a request came late since the last visit began: that visit may not have seen it
     std::size_t troubled_visits_ = 0;
     std::string last_words_;
     std::optional<trouble_found> first_;

@@ -109,6 +109,7 @@ bool estate::send(model::process& p, const step& s, model::request& q) {
     auto arrive_later = [&] {
         at(now_ + chance_.between(1s, 10min), [this, q, s] {
             sampling_ = false;
+            arrived_ = true;
             tell_step(s, "arrives late");
             land(q, model::manner::plain);
         });

@@ -44,6 +44,7 @@ void estate::visit() {
         daemon_ = start_process(); // deployed anew
     const bool sample = std::exchange(sampling_, false);
     const auto began = now_;
+    arrived_ = false;
     auto end = pass(*daemon_, !sample);
     if (sample) {
         ++done_.samples;
@@ -69,7 +70,7 @@ void estate::visit() {
     const auto due = std::min(end.wake.value_or(instant::max()), began + regular);
     next_visit_ = std::max(due, now_) + chance_.between(0s, interval);
     if (due - now_ > 2h && chance_.one_in(10)) {
-        sampling_ = true;
+        sampling_ = !arrived_;
         next_visit_ = now_ + chance_.between(interval, due - now_ - 1h);
     }
 }

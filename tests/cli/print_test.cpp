@@ -48,13 +48,15 @@ desired some_documents() {
 }
 
 std::vector<condition> some_conditions() {
-    return {{"AccessBinding/probe", "Bound", status::true_, "AsDeclared", "fine", weight::fine},
-            {"ServiceToken/a", "Provisioned", status::false_, "AuthorizationMissing", "say \"I authorize A\"",
-             weight::blocked},
-            {"ServiceToken/b", "Verified", status::unknown, "Propagating", "not yet\n", weight::waiting},
-            {"CloudflareAccount/raxx", "Ready", status::false_, "Unavailable", "503", weight::failed},
-            {"ServiceToken/c", "Ready", status::unknown, "LeftGit", "its document left git", weight::told},
-            {"ServiceToken/d", "RotationDue", status::false_, "Scheduled", "to be rotated from 2027", weight::fine}};
+    return {
+        {"AccessBinding/probe", "Bound", status::true_, "AsDeclared", "fine", weight::fine},
+        {"ServiceToken/a", "Provisioned", status::false_, "AuthorizationMissing", "say \"I authorize A\"",
+         weight::blocked},
+        {"ServiceToken/b", "Verified", status::unknown, "Propagating", "not yet\n", weight::waiting},
+        {"CloudflareAccount/raxx", "Ready", status::false_, "Unavailable", "503", weight::failed},
+        {"ServiceToken/c", "Ready", status::unknown, "LeftGit", "its document left git", weight::told},
+        {"ServiceToken/d", "RotationDue", status::false_, "Scheduled", "to be rotated from 2027", weight::fine},
+        {"ServiceToken/e", "RotationDue", status::false_, "Overlapping", "the one before until 2026", weight::fine}};
 }
 
 } // namespace
@@ -100,6 +102,7 @@ Worth knowing:
 
 Scheduled:
   d: to be rotated from 2027
+  e: the one before until 2026
 )");
 }
 
@@ -127,7 +130,7 @@ TEST_CASE("the JSON document has the fields that are promised, and names are esc
     CHECK(all[2].at("target") == "policy \"x\" on Console\\x1b[31m");
     CHECK(all[2].at("details").at("sharedBy") == 3);
     const auto& conditions = parsed.at("conditions").as_array();
-    REQUIRE(conditions.size() == 6);
+    REQUIRE(conditions.size() == 7);
     CHECK(json::serialize(conditions[1]) ==
           R"({"resource":"ServiceToken/a","type":"Provisioned","status":"False","reason":"AuthorizationMissing",)"
           R"("message":"say \"I authorize A\""})");

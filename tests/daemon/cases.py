@@ -175,6 +175,7 @@ def sigterm_in_the_middle_of_a_rotation(world):
     token = world.tokens()[0]
     world.control("POST", "/state/tokens", {"id": token["id"], "expiresInSeconds": 86400})
     for action in ("intend", "mint", "hold", "promote", "deliver"):
+        led(worker)
         since = worker.mark()
         worker.signal(signal.SIGHUP)
         try:

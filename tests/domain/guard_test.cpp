@@ -131,6 +131,31 @@ TEST_CASE("a document that leaves git takes all that was made for it, and nothin
         CHECK(s.state().records.empty());
         CHECK(s.state().held["probe"].empty());
     }
+    SUBCASE("a twin of its policy that a late request made goes too") {
+        auto s = provisioned();
+        s.rec().deletion = deletion_policy::delete_;
+        auto& policies = s.application(0).policies;
+        auto twin = policies.back();
+        REQUIRE(twin.name == "probe (service token)");
+        twin.id = "twin";
+        policies.push_back(twin);
+        leave_git(s);
+        s.settle();
+        CHECK(s.account().tokens.empty());
+        CHECK(s.application(0).policies.size() == 1);
+        CHECK(s.state().records.empty());
+    }
+    SUBCASE("a policy that is not ours and names its token is named, not touched") {
+        auto s = provisioned();
+        s.rec().deletion = deletion_policy::delete_;
+        const auto id = s.account().tokens.at(0).id;
+        s.application(0).policies.front().include.push_back(of_token(id));
+        leave_git(s);
+        s.settle();
+        CHECK(s.account().tokens.size() == 1);
+        CHECK(s.application(0).policies.size() == 1);
+        CHECK(reason_at(s.ask(), "ServiceToken/probe", "Ready") == "StillReferenced");
+    }
     SUBCASE("an intent that another process may still act on is waited for") {
         auto s = provisioned();
         s.rec().deletion = deletion_policy::delete_;

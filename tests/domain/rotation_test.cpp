@@ -156,6 +156,7 @@ TEST_CASE("Replace: a second token, then the overlap, then the end of the first"
         s.restart();
         auto j = s.ask();
         CHECK(std::none_of(j.steps.begin(), j.steps.end(), [](const auto& st) { return word(st) == "unbind"; }));
+        CHECK(std::any_of(j.steps.begin(), j.steps.end(), [](const auto& st) { return st.reason == "ConfigDrift"; }));
         words = s.settle();
         CHECK(count(words, "deliver") == 1);
         CHECK(s.heroku("prod").fingerprint == made.fingerprint);
@@ -300,6 +301,176 @@ TEST_CASE("a compromised credential dies as soon as every consumer has the next 
     CHECK(!s.rec().previous);
     CHECK(s.account().tokens.size() == 1);
     CHECK(s.account().tokens[0].id != old.token_id);
+}
+
+TEST_CASE("compromised inside an overlap: the overlap ends, and the credential in force is replaced at once") {
+    for (auto how : {strategy::replace, strategy::in_place}) {
+        CAPTURE(how == strategy::replace);
+        auto s = after(nearly_over, how);
+        s.settle();
+        auto leaked = current(s);
+        auto before = *s.rec().previous;
+        // Whoever stole it uses it: that keeps nothing alive.
+        for (auto& t : s.account().tokens)
+            t.last_seen_at = s.now + hours{40};
+        s.now += hours{40};
+        s.restart();
+        ask_for(s, reason::compromised);
+        auto words = s.settle();
+        INFO(joined(words));
+        CHECK(s.rec().request->done);
+        CHECK(!s.rec().previous);
+        auto made = current(s);
+        CHECK(made.fingerprint != leaked.fingerprint);
+        CHECK(s.state().held.at("probe").size() == 1);
+        CHECK(s.account().tokens.size() == 1);
+        CHECK(s.folder().values.at("CF_PROBE").fingerprint == made.fingerprint);
+        CHECK(s.heroku("prod").fingerprint == made.fingerprint);
+        (void)before;
+    }
+}
+
+TEST_CASE("compromised while a rotation waits for its host: noted, and done once that is over") {
+    auto s = after(nearly_over);
+    s.how.imagined = true;
+    for (int i = 0; i < 50; ++i) {
+        auto j = s.ask();
+        REQUIRE(!j.steps.empty());
+        effect(s.world, j.steps.front(), predicted(s.world, j.steps.front(), s.now), s.now);
+        if (word(j.steps.front()) == "hold")
+            break;
+    }
+    REQUIRE(s.rec().pending);
+    const auto pending = s.state().held.at("probe").at(s.rec().pending->nonce).fingerprint;
+    s.restart();
+    s.now += hours{1};
+    for (const auto* host : {"one.raxx.app", "two.raxx.app"}) {
+        proof failing;
+        failing.last = verdict::login_redirect;
+        failing.rounds = 5;
+        failing.again = instant::max();
+        s.world.proofs[{host, "/health", pending}] = failing;
+    }
+    ask_for(s, reason::compromised);
+    CHECK(count(s.settle(), "request") == 1);
+    s.how.requests.clear();
+    s.restart();
+    s.settle();
+    CHECK(s.rec().request->done);
+    CHECK(!s.rec().previous);
+    CHECK(current(s).fingerprint != pending);
+}
+
+TEST_CASE("a compromised credential does not wait until others have been rotated") {
+    scene s;
+    for (int i = 0; i < 2; ++i) {
+        auto name = "probe-" + std::to_string(i);
+        s.wanted.tokens.push_back(scene::spec(name, "CF_" + std::to_string(i)));
+        s.wanted.bindings[0].tokens.push_back(name);
+    }
+    s.settle(2000);
+    s.now += hours{100};
+    s.restart();
+    s.how.max_rotations = 1;
+    // One that hangs: it was promoted, and an app of it cannot be brought up to date.
+    auto& stuck = s.rec("probe-0");
+    stuck.previous = stuck.current;
+    stuck.previous->token_id = "elsewhere";
+    stuck.confirmed.clear();
+    s.wanted.heroku_bindings.push_back(s.wanted.heroku_bindings[0]);
+    auto& b = s.wanted.heroku_bindings.back();
+    b.name = b.token = "probe-0";
+    b.apps = {"gone"};
+    b.config_var = "CF_0";
+    const auto old = current(s);
+    ask_for(s, reason::compromised);
+    s.settle(2000);
+    CHECK(current(s).fingerprint != old.fingerprint);
+    CHECK(!s.rec().previous);
+}
+
+TEST_CASE("our own try of a retired credential is no use of it") {
+    auto s = after(nearly_over);
+    auto old = current(s);
+    s.settle();
+    s.application(0).policies[0].include.push_back(of_token(old.token_id)); // so that it cannot be deleted
+    s.now += hours{48};
+    s.restart();
+    std::vector<std::string> words;
+    int tries = 0;
+    for (int i = 0; i < 60; ++i) {
+        auto j = s.ask();
+        if (j.steps.empty())
+            break;
+        const auto& st = j.steps.front();
+        auto o = predicted(s.world, st, s.now);
+        words.push_back(word(st));
+        if (word(st) == "delete-token") {
+            o = {};
+            o.failure = error{error_kind::refused, "DELETE", "service_token_in_use", 400, "12139", {}};
+        }
+        if (word(st) == "try-retired" && ++tries == 1) {
+            o.proved->last = verdict::passed; // the edge has not learnt of it yet
+            o.proved->at = s.now;
+            for (auto& t : s.account().tokens) {
+                if (t.id == old.token_id)
+                    t.last_seen_at = s.now;
+            }
+        }
+        effect(s.world, st, o, s.now);
+        if (word(st) == "try-retired" && tries == 1) { // the process ends, another one goes on
+            s.restart();
+            s.now += std::chrono::minutes{10};
+        }
+    }
+    INFO(joined(words));
+    CHECK(count(words, "stretch") == 0);
+    CHECK(count(words, "bind") == 0);
+    CHECK(!s.rec().previous);
+}
+
+TEST_CASE("a secret that never expires is replaced when it is as old as it may be") {
+    scene s;
+    s.wanted.tokens[0].duration_text = "forever";
+    s.wanted.tokens[0].lifetime.reset();
+    s.wanted.tokens[0].renew_before = {};
+    s.settle();
+    REQUIRE(!s.account().tokens[0].expires_at);
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "RotationDue") == "NeverExpires");
+    s.wanted.tokens[0].every = hours{2160};
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "RotationDue") == "Scheduled");
+    auto old = current(s);
+    s.now += hours{2160};
+    s.restart();
+    auto words = s.settle();
+    INFO(joined(words));
+    CHECK(count(words, "mint") == 1);
+    CHECK(count(words, "renew") == 0);
+    s.now += hours{48};
+    s.restart();
+    words = s.settle();
+    CHECK(count(words, "delete-token") == 1);
+    CHECK(count(words, "mint") == 0);
+    CHECK(s.account().tokens.size() == 1);
+    CHECK(s.account().tokens[0].id != old.token_id);
+}
+
+TEST_CASE("InPlace: an app that lags for weeks keeps its secret") {
+    auto s = after(nearly_over, strategy::in_place);
+    s.wanted.heroku_bindings[0].apps.push_back("broken");
+    s.world.heroku["heroku"]->apps["broken"].seen = app_view{{{"probe", {}}}, {}, {}};
+    s.settle();
+    s.rec().previous_until.reset(); // its release failed: nothing was confirmed
+    s.rec().cut_off.reset();
+    s.rec().confirmed.clear();
+    s.world.heroku["heroku"]->apps["broken"].seen.reset();
+    for (int day = 0; day < 60; ++day) {
+        s.now += hours{24};
+        s.restart();
+        auto words = s.settle();
+        const auto cut_off = s.rec().cut_off.value_or(*s.rec().current->made + hours{30 * 24});
+        CHECK_MESSAGE(cut_off > s.now + hours{24}, "day ", day, ": ", joined(words));
+    }
 }
 
 TEST_CASE("nothing is rotated in somebody's outage, and nothing expires meanwhile") {

@@ -3,6 +3,7 @@
 #include "rotation/canonical.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -71,8 +72,21 @@ std::string_view environment(const char* name) {
     return value == nullptr ? std::string_view{} : value;
 }
 
-bool is_full() {
-    return environment("POSTERN_MATRIX") == "full";
+sample asked_sample() {
+    const auto text = environment("POSTERN_MATRIX");
+    if (text.empty())
+        return {};
+    if (text == "full")
+        return {1, 0};
+    sample out;
+    const auto slash = std::min(text.find('/'), text.size() - 1);
+    const auto* end = text.data() + text.size();
+    const bool fits = std::from_chars(text.data(), text.data() + slash, out.rest).ec == std::errc{} &&
+                      std::from_chars(text.data() + slash + 1, end, out.one_in).ec == std::errc{} &&
+                      out.rest < out.one_in;
+    if (!fits)
+        throw std::invalid_argument("POSTERN_MATRIX is \"full\" or K/N with K below N");
+    return out;
 }
 
 const std::vector<interference>& interferences() {

@@ -43,8 +43,15 @@ std::string until_over(story_world& w, duration afterwards);
 std::string complaints(story_world& w, const std::string& expected_end,
                        interference::leaves allowed = interference::leaves::nothing);
 
-// POSTERN_MATRIX=full: everything, not a sample.
-bool is_full();
+// POSTERN_MATRIX=full: everything, not a sample. POSTERN_MATRIX=K/N: one play in N, those that leave K.
+struct sample {
+    std::size_t one_in = 13;
+    std::size_t rest = 0;
+
+    bool is_full() const { return one_in == 1; }
+    bool has(std::size_t number) const { return number % one_in == rest; }
+};
+sample asked_sample();
 std::string_view environment(const char* name);
 
 // Counts by row and column, and prints them as a table with totals.
