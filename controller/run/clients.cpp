@@ -40,6 +40,10 @@ private:
     }
 };
 
+bool is_account_id(std::string_view text) {
+    return text.size() == 32 && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
 // A vault shares one small server; the others take more at a time.
 constexpr std::size_t vault_concurrency = 4;
 constexpr std::size_t api_concurrency = 8;
@@ -146,6 +150,14 @@ result<provider::cloudflare*> clients::open(const domain::cloudflare_account& ac
     auto id = from.read(account.account_id);
     if (id.has_error())
         return id.error();
+    // It goes into every path, and paths are logged: what a source holds may be something else.
+    if (std::holds_alternative<domain::value_source>(account.account_id) && !is_account_id(id.value()))
+        return error{error_kind::credential,
+                     describe(std::get<domain::value_source>(account.account_id)),
+                     "it holds no Cloudflare account id, which has 32 hexadecimal digits; what it holds is not shown",
+                     0,
+                     {},
+                     {}};
     auto key = from.read(account.api_token);
     if (key.has_error())
         return key.error();

@@ -8,6 +8,9 @@
 
 #include <algorithm>
 #include <exception>
+#include <set>
+#include <string>
+#include <tuple>
 #include <utility>
 
 namespace postern::run {
@@ -285,6 +288,11 @@ asio::awaitable<void> daemon::one_pass() {
         co_await std::move(restoring);
     }
     forget_approvals();
+    // A credential that is gone from the world is to be gone from memory; one that nobody has kept yet is only there.
+    std::set<std::string> unkept;
+    for (const auto& [nonce, made] : world_.minted)
+        unkept.insert(made.fingerprint);
+    with_.ring.keep_only(unkept);
     surroundings around{*wanted, with_.remotes, with_.ring, with_.process, with_.clock};
     gatherer reader{around};
     run::stop halt;

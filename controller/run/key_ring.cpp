@@ -62,6 +62,10 @@ std::string key_ring::keep(const std::string& vault, secret value) {
     return print;
 }
 
+void key_ring::keep_only(const std::set<std::string>& fingerprints) {
+    std::erase_if(known_, [&](const auto& known) { return !fingerprints.contains(known.first); });
+}
+
 const secret* key_ring::find(const std::string& fingerprint) const {
     auto at = known_.find(fingerprint);
     return at == known_.end() ? nullptr : &at->second;

@@ -3,6 +3,7 @@
 #include "base/secret.hpp"
 
 #include <map>
+#include <set>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ public:
     std::string fingerprint(const std::string& vault, const secret& value);
     // Remembers the value and returns its fingerprint.
     std::string keep(const std::string& vault, secret value);
+    // Wipes every other secret: what is still needed is read again.
+    void keep_only(const std::set<std::string>& fingerprints);
     // Nothing: no secret of that fingerprint was seen by this process.
     const secret* find(const std::string& fingerprint) const;
 

@@ -299,3 +299,19 @@ TEST_CASE("limits: no secret is anywhere but where it belongs, whatever goes wro
         }
     }
 }
+
+TEST_CASE("an account id that is something else is sent nowhere and logged nowhere") {
+    scene s;
+    const std::string key = s.m.environment.at("HEROKU_API_KEY");
+    s.rewrite("accountId: {env: CLOUDFLARE_ACCOUNT_ID}", "accountId: {env: HEROKU_API_KEY}");
+    const auto report = s.apply();
+    check_condition(report, {"CloudflareAccount/raxx",
+                             "Ready",
+                             reason::refused,
+                             weight::failed,
+                             {"environment variable HEROKU_API_KEY", "32 hexadecimal digits"}});
+    CHECK(s.m.logged.str().find(key) == std::string::npos);
+    for (const auto& c : report.last.conditions)
+        CHECK(c.message.find(key) == std::string::npos);
+    s.check_untouched(console());
+}
