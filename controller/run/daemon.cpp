@@ -53,6 +53,7 @@ daemon::daemon(parts with, daemon_settings settings, asio::any_io_executor execu
       started_at_(with_.clock.now()) {
     settings_.passes.wait = std::min(settings_.interval, longest_wait_in_a_pass);
     settings_.passes.how.for_ever = true;
+    chronicle_.now_in(0, holder_, {}, 0);
     chronicle_.on_repair = [this] { with_.numbers.drift_repaired(1); };
     chronicle_.on_waiting = [this] {
         // The world is looked at again at least this often, whatever else is waited for.

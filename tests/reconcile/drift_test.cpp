@@ -161,7 +161,7 @@ TEST_CASE("drift that is repaired: policies, vault, apps, token") {
          "initialise NotInitialised"},
         {"config var deleted",
          [](drifting& s) { s.m.cloud.platform.set(s.app("raxx-console-prod"), console().key, std::nullopt); },
-         "deliver NotDelivered"},
+         "deliver ConfigDrift"},
         {"config var overwritten",
          [](drifting& s) { s.m.cloud.platform.set(s.app("raxx-console-prod"), console().key, "garbage"); },
          "deliver ConfigDrift"},
@@ -173,7 +173,7 @@ TEST_CASE("drift that is repaired: policies, vault, apps, token") {
                                    json::object{{"release", before->id}});
              CHECK(s.app_value("raxx-console-prod", console().key).empty());
          },
-         "deliver NotDelivered"},
+         "deliver ConfigDrift"},
         {"token disabled", [](drifting& s) { s.token(console()).enabled = false; }, "enable Disabled"},
         {"duration changed", [](drifting& s) { s.token(console()).duration = "24h"; }, "renew DurationChanged"},
     };
