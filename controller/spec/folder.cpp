@@ -3,6 +3,7 @@
 #include "spec/yaml.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -91,12 +92,15 @@ private:
         std::ifstream in(path, std::ios::binary);
         if (!in)
             return report(path, "cannot be read: " + std::generic_category().message(errno));
-        // One byte more than is taken is enough to see that it is too much.
-        std::string text(yaml_limits{}.bytes + 1, '\0');
-        in.read(text.data(), static_cast<std::streamsize>(text.size()));
+        // No more of it than is needed to see that it is too much.
+        std::string text;
+        std::array<char, 16U << 10U> piece{};
+        while (in && text.size() <= yaml_limits{}.bytes) {
+            in.read(piece.data(), piece.size());
+            text.append(piece.data(), static_cast<std::size_t>(in.gcount()));
+        }
         if (in.bad())
             return report(path, "cannot be read");
-        text.resize(static_cast<std::size_t>(in.gcount()));
         out_.files.push_back({path.string(), std::move(text)});
     }
 
