@@ -118,15 +118,19 @@ void add_limits(::CLI::App& verb, options& asked) {
         ->check(::CLI::Range(1, 10000).description(""))
         ->default_str("20")
         ->envname("POSTERN_MAX_ROTATIONS");
-    verb.add_flag("--prune", asked.prune,
-                  "Also act on what left git, as each deletionPolicy says; without it, it is only told")
-        ->envname("POSTERN_PRUNE");
     verb.add_option("--max-changes", asked.max_changes,
                     "Refuse a pass that would delete or overwrite more than this many percent of ten or more objects")
         ->type_name("PERCENT")
         ->check(::CLI::Range(0, 100).description(""))
         ->default_str("30")
         ->envname("POSTERN_MAX_CHANGES");
+}
+
+// The daemon always does, of its own source.
+void add_prune(::CLI::App& verb, options& asked) {
+    verb.add_flag("--prune", asked.prune,
+                  "Also act on what left git, as each deletionPolicy says; without it, it is only told")
+        ->envname("POSTERN_PRUNE");
 }
 
 void add_rotate(::CLI::App& verb, options& asked) {
@@ -306,11 +310,13 @@ int run_command(int argc, char** argv) {
     add_specs(*to_plan, asked);
     add_output(*to_plan, asked);
     add_limits(*to_plan, asked);
+    add_prune(*to_plan, asked);
 
     auto* to_apply = add_verb("apply", "Do what the documents ask for, once", help::apply, apply);
     add_specs(*to_apply, asked);
     add_output(*to_apply, asked);
     add_limits(*to_apply, asked);
+    add_prune(*to_apply, asked);
     add_approval(*to_apply, asked);
 
     auto* to_rotate = add_verb("rotate", "Give one service token another credential, now", help::rotate, rotate);

@@ -111,6 +111,28 @@ def saved_broken_and_repaired_specs(world):
     worker.wait_for("documents are good again", since=since)
 
 
+def what_left_git_ends_as_its_document_said(world):
+    token = world.specs / "status-probe" / "token.yaml"
+    token.write_text(token.read_text().rstrip() + "\n  deletionPolicy: Delete\n")
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    expect("the token is there", len(world.tokens("status-probe")) == 1)
+    shutil.rmtree(token.parent)
+    eventually("without being asked it is deleted", lambda: not world.tokens("status-probe"), timeout=60)
+    expect("and nothing else", len(world.tokens()) == 1)
+
+
+def a_rehearsal_beside_the_leader_is_its_own(world):
+    """To the leader, the rehearsal's token is not one that left its documents, however often it looks."""
+    store = store_of(world)
+    worker = world.worker(world.specs, "--interval", "300ms", "--store", store)
+    settled(worker)
+    done = world.run("rotate", PROBE, world.specs, "--rehearse", "--store", store)
+    expect("rehearse: 0\n" + done.stdout + done.stderr, done.returncode == 0)
+    touched = [e for e in worker.events if "rehearsal" in json.dumps(e)]
+    expect(f"the leader left it alone: {touched[:2]}", not touched)
+
+
 def a_burst_of_saves_is_one_pass(world):
     worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
     settled(worker)
