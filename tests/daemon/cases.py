@@ -400,6 +400,20 @@ def clocks_that_are_wrong(world):
     expect("by a right one it is", len(world.tokens()) == 2)
 
 
+def a_clock_that_is_set_back(world):
+    """What was to happen in seconds happens in seconds, not an hour later."""
+    offset = world.folder / "offset"
+    offset.write_text("+0s\n")
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), FAKETIME_TIMESTAMP_FILE=str(offset),
+                          FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    settled(worker)
+    offset.write_text("-1h\n")
+    since = worker.mark()
+    for _ in range(2):
+        worker.wait_for("pass", since=since, timeout=15)
+        since = worker.mark()
+
+
 # ---- seeing it and asking it
 
 def fetch(worker, path, method="GET", headers=None, body=None):
