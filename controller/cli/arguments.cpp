@@ -244,8 +244,12 @@ void add_run(::CLI::App& verb, options& asked) {
     add_source(verb, "--hook-secret-from", how.hook_secret,
                "Where the secret is read that signs POST /hooks/git, as GitHub does it [env:POSTERN_HOOK_SECRET]")
         ->envname("POSTERN_HOOK_SECRET_FROM");
-    add_duration(verb, "--lease", how.lease,
-                 "How long a controller that has fallen silent keeps the others from leading")
+}
+
+void add_lease(::CLI::App& verb, options& asked) {
+    add_duration(verb, "--lease", asked.daemon.lease,
+                 "How long a controller that has fallen silent keeps the others from leading; of all that share a "
+                 "store the same")
         ->envname("POSTERN_LEASE");
 }
 
@@ -324,9 +328,11 @@ int run_command(int argc, char** argv) {
     add_output(*to_rotate, asked);
     add_approval(*to_rotate, asked);
     add_store(*to_rotate, asked);
+    add_lease(*to_rotate, asked);
 
     auto* to_run = add_verb("run", "Do what the documents ask for, for ever", help::run, run_daemon);
     add_run(*to_run, asked);
+    add_lease(*to_run, asked);
     add_limits(*to_run, asked);
     add_store(*to_run, asked);
 
