@@ -118,15 +118,19 @@ void add_limits(::CLI::App& verb, options& asked) {
         ->check(::CLI::Range(1, 10000).description(""))
         ->default_str("20")
         ->envname("POSTERN_MAX_ROTATIONS");
-    verb.add_flag("--prune", asked.prune,
-                  "Also act on what left git, as each deletionPolicy says; without it, it is only told")
-        ->envname("POSTERN_PRUNE");
     verb.add_option("--max-changes", asked.max_changes,
                     "Refuse a pass that would delete or overwrite more than this many percent of ten or more objects")
         ->type_name("PERCENT")
         ->check(::CLI::Range(0, 100).description(""))
         ->default_str("30")
         ->envname("POSTERN_MAX_CHANGES");
+}
+
+// The daemon always does, of its own source.
+void add_prune(::CLI::App& verb, options& asked) {
+    verb.add_flag("--prune", asked.prune,
+                  "Also act on what left git, as each deletionPolicy says; without it, it is only told")
+        ->envname("POSTERN_PRUNE");
 }
 
 void add_rotate(::CLI::App& verb, options& asked) {
@@ -240,8 +244,12 @@ void add_run(::CLI::App& verb, options& asked) {
     add_source(verb, "--hook-secret-from", how.hook_secret,
                "Where the secret is read that signs POST /hooks/git, as GitHub does it [env:POSTERN_HOOK_SECRET]")
         ->envname("POSTERN_HOOK_SECRET_FROM");
-    add_duration(verb, "--lease", how.lease,
-                 "How long a controller that has fallen silent keeps the others from leading")
+}
+
+void add_lease(::CLI::App& verb, options& asked) {
+    add_duration(verb, "--lease", asked.daemon.lease,
+                 "How long a controller that has fallen silent keeps the others from leading; of all that share a "
+                 "store the same")
         ->envname("POSTERN_LEASE");
 }
 
@@ -306,11 +314,13 @@ int run_command(int argc, char** argv) {
     add_specs(*to_plan, asked);
     add_output(*to_plan, asked);
     add_limits(*to_plan, asked);
+    add_prune(*to_plan, asked);
 
     auto* to_apply = add_verb("apply", "Do what the documents ask for, once", help::apply, apply);
     add_specs(*to_apply, asked);
     add_output(*to_apply, asked);
     add_limits(*to_apply, asked);
+    add_prune(*to_apply, asked);
     add_approval(*to_apply, asked);
 
     auto* to_rotate = add_verb("rotate", "Give one service token another credential, now", help::rotate, rotate);
@@ -318,9 +328,11 @@ int run_command(int argc, char** argv) {
     add_output(*to_rotate, asked);
     add_approval(*to_rotate, asked);
     add_store(*to_rotate, asked);
+    add_lease(*to_rotate, asked);
 
     auto* to_run = add_verb("run", "Do what the documents ask for, for ever", help::run, run_daemon);
     add_run(*to_run, asked);
+    add_lease(*to_run, asked);
     add_limits(*to_run, asked);
     add_store(*to_run, asked);
 

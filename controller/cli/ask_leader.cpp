@@ -1,5 +1,6 @@
 #include "cli/ask_leader.hpp"
 
+#include "base/text.hpp"
 #include "cli/outcome.hpp"
 #include "cli/perform.hpp"
 #include "cli/print.hpp"
@@ -21,27 +22,37 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr duration between_looks = std::chrono::seconds{2};
+// A look reads the whole world, from the budgets that the controller needs.
+constexpr duration first_rest = std::chrono::seconds{2};
+constexpr duration longest_rest = std::chrono::seconds{30};
 
-// The row once its beat moved; nothing where it does not within `patience`.
-asio::awaitable<result<std::optional<run::lease_row>>> beating(run::store* memory, duration patience) {
+// The row, and whether its beat moved within `patience`.
+struct seen_lease {
+    run::lease_row row;
+    bool beats = false;
+};
+
+asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration patience) {
     net::boot_clock clock;
     auto reading = memory->read_lease();
     auto first = co_await std::move(reading);
     if (first.has_error())
         co_return first.error();
+    auto last = first.value();
     const auto until = clock.now() + patience;
-    while (!first.value().holder.empty() && clock.now() < until) {
+    while (!last.holder.empty() && clock.now() < until) {
         auto nap = clock.sleep_until(clock.now() + patience / 8);
         co_await std::move(nap);
         auto again = memory->read_lease();
         auto row = co_await std::move(again);
         if (row.has_error())
             co_return row.error();
-        if (!row.value().holder.empty() && row.value() != first.value())
-            co_return std::optional{row.value()};
+        last = row.value();
+        // Others who ask for a pass do not speak for the holder.
+        if (!last.holder.empty() && (last.epoch != first.value().epoch || last.beat != first.value().beat))
+            co_return seen_lease{last, true};
     }
-    co_return std::optional<run::lease_row>{};
+    co_return seen_lease{last, false};
 }
 
 const domain::record* record_of(const session& here, const domain::service_token& token) {
@@ -83,12 +94,17 @@ result<std::optional<leader>> find_leader(const options& asked) {
         const bool named = !asked.store.empty() || environment("DATABASE_URL");
         return named ? result<std::optional<leader>>{opened.error()} : std::optional<leader>{};
     }
-    auto row = wait_for(beating(opened.value().get(), asked.daemon.lease / 2));
-    if (row.has_error())
-        return row.error();
-    if (!row.value())
-        return std::optional<leader>{};
-    return std::optional{leader{std::move(opened.value()), *row.value()}};
+    auto seen = wait_for(look_for_beat(opened.value().get(), asked.daemon.lease / 2));
+    if (seen.has_error())
+        return seen.error();
+    const auto& row = seen.value().row;
+    if (seen.value().beats)
+        return std::optional{leader{std::move(opened.value()), row}};
+    if (!row.holder.empty())
+        std::cerr << "The controller " << printable(row.holder) << " holds the lease, but has been silent for "
+                  << format_duration(asked.daemon.lease / 2)
+                  << ": it is taken for dead. Where its --lease is longer, say so here too.\n";
+    return std::optional<leader>{};
 }
 
 int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
@@ -122,6 +138,7 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
     session eyes{watching, wanted};
     const auto until = eyes.clock().now() + asked.wait;
     std::string stage;
+    auto rest = first_rest;
     for (;;) {
         auto seen = eyes.make_pass(nobody, {});
         record = record_of(eyes, *token);
@@ -133,6 +150,7 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
         }
         if (record != nullptr && stage_of(*record) != stage && asked.form == output::text) {
             stage = stage_of(*record);
+            rest = first_rest;
             std::cout << "  " << stage << '\n' << std::flush;
         }
         if (seen.interrupted || eyes.clock().now() >= until) {
@@ -140,7 +158,8 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
             std::cerr << "Not done yet. The request stands in the record: the controller goes on with it.\n";
             return code::error;
         }
-        eyes.rest(between_looks);
+        eyes.rest(rest);
+        rest = std::min(rest * 3 / 2, longest_rest);
     }
 }
 

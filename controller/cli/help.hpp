@@ -66,7 +66,9 @@ inline constexpr const char* rotate =
 
 inline constexpr const char* run =
     "\nThe same as apply, for ever: when documents change, when something falls due, when somebody asks (SIGHUP, POST\n"
-    "/hooks/git, postern rotate), and every --interval. Several may run: one leads, the others stand by and take "
+    "/hooks/git, postern rotate), and every --interval. What left git is acted on, as each deletionPolicy says; by "
+    "itself\n"
+    "that keeps everything. Several may run: one leads, the others stand by and take "
     "over.\n"
     "Wrong documents, an unreachable vault or a refused key end nothing: what was last good stays in force, and the "
     "log,\n"

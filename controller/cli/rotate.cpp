@@ -21,6 +21,7 @@ namespace postern::cli {
 namespace {
 
 constexpr std::string_view rehearsal_suffix = "-rehearsal";
+constexpr std::string_view rehearsal_source = " (rehearsal)";
 constexpr std::size_t longest_name = 63; // of a document
 
 const domain::service_token* find(const domain::desired& wanted, const std::string& name) {
@@ -57,10 +58,13 @@ int replan(const options& asked, const domain::desired& wanted) {
     return exit_code(made);
 }
 
-// The same token beside the real one: its own name, its own vault key, the same applications, and no app.
+// The same token beside the real one: its own name, its own vault key, the same applications, and no app. The records
+// say that it comes from a source of its own, so that a controller that follows the real one does not take it for
+// something that left git.
 domain::desired with_rehearsal(const domain::desired& wanted, const domain::service_token& real,
                                const std::string& name) {
     auto out = wanted;
+    out.source += rehearsal_source;
     auto token = real;
     token.name = name;
     token.display_name = real.display_name + " (rehearsal)";
@@ -132,6 +136,8 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
         return code::error;
     }
     const auto both = with_rehearsal(wanted, real, name);
+    auto without = wanted;
+    without.source = both.source;
     asked.only = name;
     asked.auto_approve = true;
     net::system_clock clock;
@@ -153,7 +159,7 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
               << "_REHEARSAL) and policies of its own. No consumer of " << real.name << " is touched.\n\n";
     // One that was killed may have left what cannot be gone on from: a word that was used up, a token without its key.
     asked.prune = true;
-    if (const int left = act("Clean up what an earlier one left:", wanted, false); left != code::fine)
+    if (const int left = act("Clean up what an earlier one left:", without, false); left != code::fine)
         return left;
     asked.prune = false;
     int worst = act("Provision:", both);
@@ -164,7 +170,7 @@ int rehearse(options asked, const domain::desired& wanted, const domain::service
         asked.requests.clear();
     }
     asked.prune = true;
-    const int cleaned = act("Clean up:", wanted);
+    const int cleaned = act("Clean up:", without);
     if (cleaned != code::fine)
         std::cout << "\nNot everything was cleaned up: rehearse again, which goes on from here.\n";
     else

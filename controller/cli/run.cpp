@@ -71,7 +71,7 @@ run::daemon_settings settings_of(const options& asked, const std::string& store,
     run::daemon_settings settings;
     auto& how = settings.passes.how;
     how.observe = asked.observe;
-    how.prune = asked.prune;
+    how.prune = true; // what left git is acted on by whoever follows git
     how.max_changes = asked.max_changes;
     how.max_rotations = asked.max_rotations;
     how.request_timeout = asked.request_timeout;

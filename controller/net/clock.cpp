@@ -2,7 +2,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/system_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -18,15 +17,21 @@ instant system_clock::now() const {
     return std::chrono::floor<duration>(std::chrono::system_clock::now());
 }
 
+// Somebody may set the clock meanwhile: on, and it is noticed within a minute; back, and the sleep is no longer than it
+// was to be.
 asio::awaitable<void> system_clock::sleep_until(instant until) {
-    // The timer counts nanoseconds, which the far ends of `instant` would overflow: a long sleep goes by days.
-    constexpr duration longest = std::chrono::hours{24};
-    asio::system_timer timer{co_await asio::this_coro::executor};
-    for (auto at = now(); at < until; at = now()) {
-        timer.expires_at(until - at > longest ? at + longest : until);
+    constexpr duration longest = std::chrono::minutes{1};
+    constexpr duration rounding = std::chrono::seconds{1};
+    asio::steady_timer timer{co_await asio::this_coro::executor};
+    const auto began = now();
+    duration slept{};
+    for (auto at = began; at < until && (slept < until - began || until - at < rounding); at = now()) {
+        const auto nap = std::min(until - at, longest);
+        timer.expires_after(nap);
         auto [ec] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
         if (ec)
             co_return;
+        slept += nap;
     }
 }
 

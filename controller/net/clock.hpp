@@ -11,7 +11,8 @@ class clock {
 public:
     virtual ~clock() = default;
     virtual instant now() const = 0;
-    // Returns at `until`, at once where that is past. Cancellation ends it early without an error; what the caller
+    // Returns at `until`, at once where that is past, and where the clock is set back meanwhile as if it had not been.
+    // Cancellation ends it early without an error; what the caller
     // awaits next throws then, as Asio has it.
     virtual boost::asio::awaitable<void> sleep_until(instant until) = 0;
 };

@@ -106,7 +106,8 @@ void metrics::show(const status& s) {
         if (t.rotation_due)
             to.rotation_due.set({{"token", printable(t.name)}}, seconds(*t.rotation_due));
     }
-    for (const auto& c : s.conditions) {
+    // Who stands by saw the world once, maybe months ago: what it found wrong then is the leader's to tell.
+    for (const auto& c : s.leading ? s.conditions : std::vector<domain::condition>{}) {
         const auto resource = printable(c.resource);
         to.conditions.set({{"resource", resource},
                            {"type", printable(c.type)},

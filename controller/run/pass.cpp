@@ -55,7 +55,25 @@ pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop&
     : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
       executor_(executor), hands_(around, world, halt), bell_(executor) {}
 
+// The steps that are under way refer to this object: whatever is thrown waits for their end.
 asio::awaitable<pass_report> pass::run() {
+    std::exception_ptr thrown;
+    try {
+        auto work = go_on();
+        co_await std::move(work);
+    } catch (...) {
+        thrown = std::current_exception();
+    }
+    while (running_ > 0) {
+        auto ring = bell_.wait();
+        co_await std::move(ring);
+    }
+    if (thrown)
+        std::rethrow_exception(thrown);
+    co_return std::move(report_);
+}
+
+asio::awaitable<void> pass::go_on() {
     changed();
     // What passed before this pass may have died since, in the plan that an operator took a while to read.
     world_.proofs.clear();
@@ -98,7 +116,6 @@ asio::awaitable<pass_report> pass::run() {
     if (report_.interrupted)
         report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
     tell_all_observed(report_.last.conditions, around_.wanted, world_, settings_.how, around_.clock.now());
-    co_return std::move(report_);
 }
 
 asio::awaitable<void> pass::read_world() {

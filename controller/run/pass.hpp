@@ -67,6 +67,7 @@ public:
     boost::asio::awaitable<pass_report> run();
 
 private:
+    boost::asio::awaitable<void> go_on();
     boost::asio::awaitable<void> read_world();
     bool should_judge() const;
     void judge();

@@ -111,6 +111,28 @@ def saved_broken_and_repaired_specs(world):
     worker.wait_for("documents are good again", since=since)
 
 
+def what_left_git_ends_as_its_document_said(world):
+    token = world.specs / "status-probe" / "token.yaml"
+    token.write_text(token.read_text().rstrip() + "\n  deletionPolicy: Delete\n")
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    expect("the token is there", len(world.tokens("status-probe")) == 1)
+    shutil.rmtree(token.parent)
+    eventually("without being asked it is deleted", lambda: not world.tokens("status-probe"), timeout=60)
+    expect("and nothing else", len(world.tokens()) == 1)
+
+
+def a_rehearsal_beside_the_leader_is_its_own(world):
+    """To the leader, the rehearsal's token is not one that left its documents, however often it looks."""
+    store = store_of(world)
+    worker = world.worker(world.specs, "--interval", "300ms", "--store", store)
+    settled(worker)
+    done = world.run("rotate", PROBE, world.specs, "--rehearse", "--store", store)
+    expect("rehearse: 0\n" + done.stdout + done.stderr, done.returncode == 0)
+    touched = [e for e in worker.events if "rehearsal" in json.dumps(e)]
+    expect(f"the leader left it alone: {touched[:2]}", not touched)
+
+
 def a_burst_of_saves_is_one_pass(world):
     worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
     settled(worker)
@@ -376,6 +398,20 @@ def clocks_that_are_wrong(world):
     again = world.worker(world.specs, *FAST, "--store", store)
     settled(again)
     expect("by a right one it is", len(world.tokens()) == 2)
+
+
+def a_clock_that_is_set_back(world):
+    """What was to happen in seconds happens in seconds, not an hour later."""
+    offset = world.folder / "offset"
+    offset.write_text("+0s\n")
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), FAKETIME_TIMESTAMP_FILE=str(offset),
+                          FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    settled(worker)
+    offset.write_text("-1h\n")
+    since = worker.mark()
+    for _ in range(2):
+        worker.wait_for("pass", since=since, timeout=15)
+        since = worker.mark()
 
 
 # ---- seeing it and asking it

@@ -84,6 +84,19 @@ TEST_CASE("every metric has the name and the labels that alert rules rest on") {
     CHECK(lines_of(m, "postern_needs_person") == 1);
 }
 
+TEST_CASE("who stands by asks for nobody: what it saw wrong may have been mended long ago") {
+    run::metrics m;
+    auto s = some();
+    s.leading = false;
+    m.show(s);
+    CHECK(lines_of(m, "postern_needs_person") == 0);
+    CHECK(lines_of(m, "postern_condition") == 0);
+    CHECK(lines_of(m, "postern_token_expiry_timestamp_seconds") == 1);
+    s.leading = true;
+    m.show(s);
+    CHECK(lines_of(m, "postern_needs_person") == 1);
+}
+
 TEST_CASE("series of what is gone are gone, the others stay") {
     run::metrics m;
     count_all(m);
