@@ -371,6 +371,31 @@ def each_remote_goes_and_comes_back(world):
     expect("everything is whole", whole(world))
 
 
+def refused_until_somebody_asks(world):
+    """What only a person can help is left alone for minutes, but not longer than until that person says so."""
+    world.control("POST", "/faults", {"action": "answer", "status": 403, "service": "heroku", "method": "PATCH",
+                                      "times": 0, "body": {"id": "forbidden", "message": "no"}})
+    worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
+    worker.wait_for("step failed", action="deliver", timeout=60)
+    worker.wait_for("pass", since=worker.mark(), timeout=60, wrote=True)
+    world.control("DELETE", "/faults")
+    worker.signal(signal.SIGHUP)
+    eventually("it is delivered", lambda: whole(world), timeout=30)
+
+
+def what_fails_again_and_again_is_told_once(world):
+    world.control("POST", "/faults", {"action": "answer", "status": 503, "service": "heroku", "method": "PATCH",
+                                      "times": 0, "body": {"id": "unavailable", "message": "no"}})
+    worker = world.worker(world.specs, "--interval", "1s", "--store", store_of(world))
+    for _ in range(3):
+        worker.wait_for("step failed", since=worker.mark(), action="deliver", timeout=60)
+    told = worker.seen("step failed", level="warn", action="deliver")
+    expect(f"one warning, not {len(told)}", len(told) == 1)
+    for event in worker.events:
+        expect("every line says pass, revision and epoch: " + json.dumps(event),
+               {"pass", "revision", "epoch"} <= event.keys())
+
+
 def faketime():
     return str(next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
 
