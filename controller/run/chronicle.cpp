@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t most_entries = 10000;
 constexpr std::size_t most_at_once = 200;
+constexpr std::size_t most_words = 4;
 constexpr duration first_reminder = std::chrono::hours{1};
 constexpr duration longest_reminder = std::chrono::hours{24};
 constexpr duration try_again = std::chrono::seconds{5};
@@ -52,11 +53,9 @@ bool is_bad(const domain::condition& c) {
 
 bool reminder::due(const std::string& of, const std::string& words, instant now) {
     auto& e = told_[of];
-    if (e.times > 0 && e.words == words && now < e.again)
-        return false;
-    if (e.words != words)
-        e.times = 0;
-    e.words = words;
+    if (e.times > 0 && now < e.again)
+        return e.words.size() < most_words && e.words.insert(words).second;
+    e.words = {words};
     const auto wait = first_reminder * (1 << std::min(e.times, 5));
     e.again = now + std::min<duration>(wait, longest_reminder);
     ++e.times;
@@ -80,25 +79,34 @@ void chronicle::finished(const domain::step& s, const domain::outcome& came) {
     const bool writes = domain::writes(s);
     const bool failed = came.failure && came.failure->kind != error_kind::cancelled;
     if (!writes && !failed) {
+        reminder_.forget("step " + s.locks.front());
         log_.debug("looked", {{"resource", s.resource}, {"action", domain::word(s)}, {"target", s.target}});
         return;
     }
     const auto requests = joined(came.requests);
-    if (came.failure)
-        log_.warn("step failed", {{"resource", s.resource},
-                                  {"action", domain::word(s)},
-                                  {"target", s.target},
-                                  {"reason", s.reason},
-                                  {"kind", postern::to_string(came.failure->kind)},
-                                  {"what", came.failure->message()},
-                                  {"requests", requests}});
-    else
+    const auto name = "step " + s.locks.front();
+    if (came.failure) {
+        const bool told = !failed || reminder_.due(name, came.failure->message(), clock_.now());
+        const std::initializer_list<field> fields{{"resource", s.resource},
+                                                  {"action", domain::word(s)},
+                                                  {"target", s.target},
+                                                  {"reason", s.reason},
+                                                  {"kind", postern::to_string(came.failure->kind)},
+                                                  {"what", came.failure->message()},
+                                                  {"requests", requests}};
+        if (told)
+            log_.warn("step failed", fields);
+        else
+            log_.debug("step failed", fields);
+    } else {
+        reminder_.forget(name);
         log_.info("step", {{"resource", s.resource},
                            {"action", domain::word(s)},
                            {"target", s.target},
                            {"reason", s.reason},
                            {"words", s.words},
                            {"requests", requests}});
+    }
     if (!came.failure && is_repair(s) && on_repair)
         on_repair();
     auto [before, after] = domain::fingerprints(s, came);

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,9 @@
 // not take yet is kept (the newest ten thousand entries) and tried again.
 namespace postern::run {
 
-// Says whether something that goes on is told again: at once where it is new or other than before, then after an hour,
-// two, four, and once a day.
+// Says whether something that goes on is told again: at once where it is new, then after an hour, two, four, and once a
+// day. Other words are told at once, but only the first few between two reminders: what fails in two ways by turns, or
+// with a number in its message, goes on all the same.
 class reminder {
 public:
     bool due(const std::string& of, const std::string& words, instant now);
@@ -29,7 +31,7 @@ public:
 
 private:
     struct entry {
-        std::string words;
+        std::set<std::string> words; // told since the last reminder
         int times = 0;
         instant again{};
     };

@@ -22,6 +22,7 @@ namespace {
 constexpr duration longest_wait_in_a_pass = std::chrono::minutes{1};
 constexpr duration shortest_gap = std::chrono::seconds{5};
 constexpr duration after_a_bug = std::chrono::seconds{10};
+constexpr duration oldest_trouble = std::chrono::hours{7 * 24};
 constexpr duration keys_every = std::chrono::hours{1};
 constexpr duration first_approval_wait = std::chrono::hours{1};
 constexpr duration longest_approval_wait = std::chrono::hours{24};
@@ -150,6 +151,7 @@ void daemon::take(result<sourced> came) {
     wanted_ = std::make_shared<const domain::desired>(std::move(read.specs.desired));
     with_.diagnostics.info("documents",
                            {{"new", revision_}, {"tokens", wanted_->tokens.size()}, {"source", wanted_->source}});
+    asked_ = true;
     interrupt("documents");
 }
 
@@ -208,6 +210,7 @@ void daemon::interrupt(std::string_view why) {
 }
 
 void daemon::wake(std::string_view why) {
+    asked_ = true;
     documents_bell_.ring();
     interrupt(why);
 }
@@ -250,6 +253,7 @@ asio::awaitable<void> daemon::run() {
         }
         // Who stands by has to have seen the world once, and no more.
         if (!leads() && passes_ > 0) {
+            chronicle_.now_in(0, holder_, revision_, passes_);
             next_ = instant::max();
             continue;
         }
@@ -264,6 +268,12 @@ asio::awaitable<void> daemon::run() {
             with_.diagnostics.error("bug", {{"in", "pass"}, {"what", words_of(thrown)}});
             passing_ = nullptr;
             next_ = with_.clock.now() + after_a_bug;
+            // It may have gone with the reading of the world; what it knew is found again, as after a crash.
+            if (world_.holder.empty()) {
+                world_ = new_process();
+                world_.holder = holder_;
+                restored_ = false;
+            }
         }
     }
     chronicle_.finish();
@@ -287,6 +297,8 @@ asio::awaitable<void> daemon::one_pass() {
         auto restoring = restore();
         co_await std::move(restoring);
     }
+    forget_refusals();
+    forget_old_troubles();
     forget_approvals();
     // A credential that is gone from the world is to be gone from memory; one that nobody has kept yet is only there.
     std::set<std::string> unkept;
@@ -326,6 +338,22 @@ asio::awaitable<void> daemon::look_at_keys(surroundings around) {
     keys_again_ = with_.clock.now() + keys_every;
 }
 
+// What only a person or other documents could help is not put off any longer once there are such, or somebody asks.
+void daemon::forget_refusals() {
+    if (!std::exchange(asked_, false))
+        return;
+    std::erase_if(world_.troubles, [](const auto& of) {
+        const auto kind = of.second.why.kind;
+        return kind == error_kind::spec || kind == error_kind::credential || kind == error_kind::refused;
+    });
+}
+
+// What is not there any more is not offered any more: its troubles would be kept for ever.
+void daemon::forget_old_troubles() {
+    const auto now = with_.clock.now();
+    std::erase_if(world_.troubles, [&](const auto& of) { return of.second.again + oldest_trouble < now; });
+}
+
 // A path whose change somebody has to approve is tried again after an hour, and then ever more rarely.
 void daemon::forget_approvals() {
     const auto now = with_.clock.now();
@@ -357,7 +385,9 @@ void daemon::publish(const domain::desired& wanted, std::string revision, const 
     conditions.insert(conditions.end(), chronicle_.besides.begin(), chronicle_.besides.end());
     std::sort(conditions.begin(), conditions.end(),
               [](const auto& a, const auto& b) { return std::tie(a.resource, a.type) < std::tie(b.resource, b.type); });
-    if (report.unsettled)
+    if (!report.unsettled)
+        reminder_.forget("pass");
+    else if (reminder_.due("pass", report.unsettled->message(), now))
         with_.diagnostics.error("pass", {{"what", report.unsettled->message()}});
     shown_.revision = std::move(revision);
     shown_.pass_began = began;

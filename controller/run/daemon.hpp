@@ -86,6 +86,8 @@ private:
     boost::asio::awaitable<void> restore();
     boost::asio::awaitable<void> one_pass();
     boost::asio::awaitable<void> look_at_keys(surroundings around);
+    void forget_refusals();
+    void forget_old_troubles();
     void forget_approvals();
     void publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
                  bool wrote);
@@ -116,6 +118,7 @@ private:
     duration gap_{};
     run::stop* passing_ = nullptr; // the stop of the pass under way
     bool again_ = false;           // somebody asked for a pass while one was under way
+    bool asked_ = false;           // by somebody, or by other documents, since the last pass began
     bool stopping_ = false;
     bool restored_ = false;
     std::int64_t passes_ = 0;

@@ -244,12 +244,13 @@ def stopped_leader(world, store):
     first.wait_for("step begins", since=since, action="mint")
     first.signal(signal.SIGSTOP)
     led(second, timeout=20)
-    settled(second)
+    eventually("the rotation is done", lambda: len(world.tokens()) == 2 and whole(world), timeout=60)
+    settled(second, since=second.mark())
     writes = len(world.writes())
     first.signal(signal.SIGCONT)
     first.wait_for("not leading any more", timeout=15)
     settled(second, since=second.mark())
-    ours = [w for w in world.writes()[writes:] if "login" not in w["path"]]
+    ours = [w for w in world.writes()[writes:] if "login" not in w["target"]]
     expect(f"at most the request that was under way arrives late, not {len(ours)}", len(ours) <= 4)
     no_doubles(world, most=2)
     expect("everything is whole", whole(world))
@@ -371,6 +372,31 @@ def each_remote_goes_and_comes_back(world):
     expect("everything is whole", whole(world))
 
 
+def refused_until_somebody_asks(world):
+    """What only a person can help is left alone for minutes, but not longer than until that person says so."""
+    world.control("POST", "/faults", {"action": "answer", "status": 403, "service": "heroku", "method": "PATCH",
+                                      "times": 0, "body": {"id": "forbidden", "message": "no"}})
+    worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
+    worker.wait_for("step failed", action="deliver", timeout=60)
+    worker.wait_for("pass", since=worker.mark(), timeout=60, wrote=True)
+    world.control("DELETE", "/faults")
+    worker.signal(signal.SIGHUP)
+    eventually("it is delivered", lambda: whole(world), timeout=30)
+
+
+def what_fails_again_and_again_is_told_once(world):
+    world.control("POST", "/faults", {"action": "answer", "status": 503, "service": "heroku", "method": "PATCH",
+                                      "times": 0, "body": {"id": "unavailable", "message": "no"}})
+    worker = world.worker(world.specs, "--interval", "1s", "--store", store_of(world))
+    for _ in range(3):
+        worker.wait_for("step failed", since=worker.mark(), action="deliver", timeout=60)
+    told = worker.seen("step failed", level="warn", action="deliver")
+    expect(f"one warning, not {len(told)}", len(told) == 1)
+    for event in worker.events:
+        expect("every line says pass, revision and epoch: " + json.dumps(event),
+               {"pass", "revision", "epoch"} <= event.keys())
+
+
 def faketime():
     return str(next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1")))
 
@@ -472,7 +498,7 @@ def the_brake(world):
     worker.wait_for("pass")
     led(worker)
     worker.wait_for("pass", since=worker.mark())
-    expect("nothing is written", not [w for w in world.writes() if "login" not in w["path"]])
+    expect("nothing is written", not [w for w in world.writes() if "login" not in w["target"]])
     expect("status shows it", json.loads(fetch(worker, "/api/v1/status")[1])["observing"] is True)
     expect("metrics show it", "postern_observing 1" in fetch(worker, "/metrics")[1])
 
@@ -501,7 +527,7 @@ def a_dyno_without_a_shared_store_waits_for_its_predecessor(world):
     worker = world.worker(world.specs, *FAST, "--store", store_of(world), DYNO="worker.1")
     worker.wait_for("pass", wrote=False)
     time.sleep(3)
-    expect("nothing is written in the first 45 s", not [w for w in world.writes() if "login" not in w["path"]])
+    expect("nothing is written in the first 45 s", not [w for w in world.writes() if "login" not in w["target"]])
     settled(worker, timeout=90)
     expect("and then everything", whole(world))
     expect("45 s after its start", worker.seen("step")[0]["at"] - worker.started >= 44)
