@@ -129,7 +129,8 @@ int run_daemon(const options& asked) {
         run::endpoint_settings how{asked.daemon.listen, std::move(listen_token.value()), std::move(hook_secret.value()),
                                    asked.daemon.git.url.empty() ? std::string{} : asked.daemon.git.branch};
         auto opened = run::open_endpoint(
-            io.get_executor(), std::move(how), [&] { return daemon.now(); }, numbers, [&] { daemon.wake("hook"); });
+            io.get_executor(), std::move(how), [&] { return daemon.now(); }, numbers,
+            [&] { daemon.look_at_documents(); });
         if (opened.has_error())
             return refused(opened.error().message());
         endpoint = std::move(opened.value());

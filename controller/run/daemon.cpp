@@ -209,6 +209,10 @@ void daemon::interrupt(std::string_view why) {
     bell_.ring();
 }
 
+void daemon::look_at_documents() {
+    documents_bell_.ring();
+}
+
 void daemon::wake(std::string_view why) {
     asked_ = true;
     documents_bell_.ring();
@@ -330,10 +334,19 @@ asio::awaitable<void> daemon::look_at_keys(surroundings around) {
     if (with_.clock.now() < keys_again_)
         co_return;
     auto looking = look_at_own_keys(around);
-    keys_ = co_await std::move(looking);
-    for (const auto& key : keys_) {
-        if (key.failure)
-            with_.diagnostics.info("own key", {{"resource", key.resource}, {"what", key.failure->message()}});
+    auto seen = co_await std::move(looking);
+    const auto before = std::exchange(keys_, std::move(seen));
+    for (auto& key : keys_) {
+        if (!key.failure)
+            continue;
+        const auto& why = *key.failure;
+        if (reminder_.due("own key " + key.resource, why.message(), with_.clock.now()))
+            with_.diagnostics.info("own key", {{"resource", key.resource}, {"what", why.message()}});
+        // A date that could not be asked for again is still the date, unless the key was refused.
+        const auto last =
+            std::find_if(before.begin(), before.end(), [&](const auto& k) { return k.resource == key.resource; });
+        if (why.kind != error_kind::credential && last != before.end())
+            key.expires_at = last->expires_at;
     }
     keys_again_ = with_.clock.now() + keys_every;
 }

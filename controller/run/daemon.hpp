@@ -61,6 +61,9 @@ public:
 
     // A pass now: somebody asks, or there may be news.
     void wake(std::string_view why);
+    // The documents are read now, and a pass follows where they are others: however often somebody knocks, the pass
+    // under way is not disturbed by it.
+    void look_at_documents();
     // No new step is begun; those under way are finished.
     void stop();
     // Whether a request that changes something may go out.
