@@ -51,14 +51,27 @@ bool is_hash_of(std::string_view hashed, std::string_view name) {
     return base64({reinterpret_cast<const char*>(digest.data()), size}) == parts[3];
 }
 
-// '*' and '?', as ssh has them.
+// '*' and '?', as ssh has them. Only the last '*' is ever tried again, so that no file makes this slow.
 bool fits(std::string_view pattern, std::string_view name) {
-    if (pattern.empty())
-        return name.empty();
-    if (pattern.front() == '*')
-        return fits(pattern.substr(1), name) || (!name.empty() && fits(pattern, name.substr(1)));
-    return !name.empty() && (pattern.front() == '?' || pattern.front() == name.front()) &&
-           fits(pattern.substr(1), name.substr(1));
+    std::size_t at = 0;
+    std::size_t read = 0;
+    std::optional<std::size_t> star;
+    std::size_t star_ends = 0;
+    while (read < name.size()) {
+        if (at < pattern.size() && pattern[at] == '*') {
+            star = at++;
+            star_ends = read;
+        } else if (at < pattern.size() && (pattern[at] == '?' || pattern[at] == name[read])) {
+            ++at;
+            ++read;
+        } else if (star) {
+            at = *star + 1;
+            read = ++star_ends;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', at) == std::string_view::npos;
 }
 
 // A negated pattern that fits beats the others.

@@ -33,6 +33,16 @@ TEST_CASE("known hosts: by name, list, wildcard and port") {
     CHECK(found("\t example.com" + line + "\n\r\nrubbish\n", "example.com") == host_key::known);
 }
 
+// Found by tests/fuzz: matching took time exponential in the number of wildcards.
+TEST_CASE("known hosts: many wildcards end at once") {
+    const std::string stars(180, '*');
+    CHECK(found(stars + "c*x" + line, "example.com") == host_key::unknown_host);
+    CHECK(found(stars + "c*m" + line, "example.com") == host_key::known);
+    CHECK(found("e*m*c?m*" + line, "example.com") == host_key::known);
+    CHECK(found("*?*" + line, "e") == host_key::known);
+    CHECK(found("e?*" + line, "e") == host_key::unknown_host);
+}
+
 TEST_CASE("known hosts: another key, a revoked one, an authority") {
     const auto other = std::string{"example.com ssh-rsa AAAAB3NzaC1yc2EAAAA=\n"};
     const auto verdict = find_host_key(other, "example.com", 22, key);
