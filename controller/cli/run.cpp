@@ -21,6 +21,7 @@
 #include <csignal>
 #include <exception>
 #include <iostream>
+#include <malloc.h>
 #include <memory>
 #include <utility>
 
@@ -118,9 +119,16 @@ int run_daemon(const options& asked) {
     wiring.may_write = [&] { return worker != nullptr && worker->may_write(); };
     wiring.on_response = [&](std::string_view provider, int status) { numbers.count_request(provider, status); };
     run::clients remotes{std::move(wiring)};
+    auto settings = settings_of(asked, address, clock.now());
+    // Between passes nothing is kept that only a pass needs: a connection costs a hundred kilobytes, and by the next
+    // pass the remote would have closed it.
+    settings.at_rest = [&] {
+        wire->close_idle();
+        malloc_trim(0);
+    };
     run::daemon daemon{
         {*documents.value(), *memory.value(), remotes, ring, reach, clock, diagnostics, numbers, jitter()},
-        settings_of(asked, address, clock.now()),
+        std::move(settings),
         io.get_executor()};
     worker = &daemon;
 

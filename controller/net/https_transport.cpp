@@ -459,9 +459,9 @@ asio::awaitable<result<response>> exchange::read_answer() {
     }
 }
 
-class https_transport final : public transport {
+class pooled_transport final : public https_transport {
 public:
-    explicit https_transport(std::shared_ptr<shared_state> shared) : shared_(std::move(shared)) {}
+    explicit pooled_transport(std::shared_ptr<shared_state> shared) : shared_(std::move(shared)) {}
 
     asio::awaitable<result<response>> send(request r) override {
         exchange one{shared_, std::move(r)};
@@ -475,6 +475,11 @@ public:
             co_return out;
         auto state = co_await asio::this_coro::cancellation_state;
         co_return one.judge(out.error(), state.cancelled() != asio::cancellation_type::none);
+    }
+
+    void close_idle() override {
+        for (auto& [key, l] : shared_->lanes)
+            l.idle.clear();
     }
 
 private:
@@ -500,12 +505,12 @@ result<void> check(const https_settings& settings) {
     return tried.unusable ? result<void>{*tried.unusable} : result<void>{};
 }
 
-std::unique_ptr<transport> make_https_transport(asio::any_io_executor executor, https_settings settings) {
+std::unique_ptr<https_transport> make_https_transport(asio::any_io_executor executor, https_settings settings) {
     if (settings.user_agent.empty())
         settings.user_agent = "postern/" POSTERN_VERSION;
     auto resolve = settings.resolve ? settings.resolve : system_lookup(executor);
     auto shared = std::make_shared<shared_state>(std::move(executor), std::move(settings), std::move(resolve));
-    return std::make_unique<https_transport>(std::move(shared));
+    return std::make_unique<pooled_transport>(std::move(shared));
 }
 
 } // namespace postern::net

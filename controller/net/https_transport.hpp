@@ -44,6 +44,13 @@ void read_proxy_environment(https_settings& settings,
 // that cannot answers every request with this error.
 result<void> check(const https_settings& settings);
 
-std::unique_ptr<transport> make_https_transport(boost::asio::any_io_executor executor, https_settings settings = {});
+class https_transport : public transport {
+public:
+    // Lets go of the connections that no exchange is using: nothing is to be asked for a while.
+    virtual void close_idle() = 0;
+};
+
+std::unique_ptr<https_transport> make_https_transport(boost::asio::any_io_executor executor,
+                                                      https_settings settings = {});
 
 } // namespace postern::net

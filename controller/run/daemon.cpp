@@ -21,6 +21,7 @@ namespace {
 
 constexpr duration longest_wait_in_a_pass = std::chrono::minutes{1};
 constexpr duration shortest_gap = std::chrono::seconds{5};
+constexpr duration a_while = std::chrono::seconds{30};
 constexpr duration after_a_bug = std::chrono::seconds{10};
 constexpr duration oldest_trouble = std::chrono::hours{7 * 24};
 constexpr duration keys_every = std::chrono::hours{1};
@@ -245,6 +246,8 @@ asio::awaitable<void> daemon::run() {
     next_ = instant::max();
     while (!stopping_) {
         if (!again_) {
+            if (settings_.at_rest && next_ > with_.clock.now() + a_while)
+                settings_.at_rest();
             auto nap = bell_.wait_until(with_.clock, next_);
             co_await std::move(nap);
         }

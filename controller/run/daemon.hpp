@@ -37,6 +37,7 @@ struct daemon_settings {
     duration interval = std::chrono::minutes{5};
     duration lease = std::chrono::seconds{15};
     std::string version;
+    std::function<void()> at_rest;      // called when nothing will be done for a while
     std::optional<instant> first_write; // nothing is written before it: a predecessor may still be alive
 };
 
