@@ -99,6 +99,7 @@ struct applier {
 
     void operator()(const steps::rotate& s) const {
         world.unsent.erase(s.nonce);
+        world.cut_offs.erase(s.token_id); // what was told was told of another secret
         if (came.token)
             world.minted[s.nonce] = credential{s.nonce, came.token->id, came.token->client_id, came.fingerprint};
     }

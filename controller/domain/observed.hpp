@@ -207,7 +207,7 @@ struct observed {
     std::map<proof_key, proof> proofs;
     std::map<proof_key, proof> refusals;     // retired credentials that were tried
     std::set<std::string> renewed;           // token ids whose expiry this process has moved
-    std::map<std::string, instant> cut_offs; // token id → when this process told its previous secret to end
+    std::map<std::string, instant> cut_offs; // token id → when this pass told its previous secret to end
     std::map<std::string, trouble> troubles; // by step::lock
     // Token ids that were put into a policy in this pass, with the application: each owes a proof before the pass ends.
     std::set<std::pair<std::string, std::string>> touched; // (application id, token id)

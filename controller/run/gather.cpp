@@ -159,6 +159,7 @@ asio::awaitable<domain::observed> gatherer::gather(domain::observed before) {
     world_.vaults.clear();
     world_.heroku.clear();
     world_.renewed.clear();
+    world_.cut_offs.clear();
     world_.stale = false;
     world_.seen_at = around_.clock.now();
 

@@ -455,6 +455,19 @@ TEST_CASE("a secret that never expires is replaced when it is as old as it may b
     CHECK(s.account().tokens[0].id != old.token_id);
 }
 
+TEST_CASE("InPlace: each previous secret is ended by a request of its own, however soon it follows the one before") {
+    auto s = after(nearly_over, strategy::in_place);
+    for (int i = 0; i < 3; ++i) {
+        s.now += std::chrono::minutes{1};
+        ask_for(s, reason::compromised);
+        auto words = s.settle();
+        INFO(joined(words));
+        CHECK(count(words, "rotate") == 1);
+        CHECK(count(words, "cut-off") == 1);
+        CHECK(!s.rec().previous);
+    }
+}
+
 TEST_CASE("InPlace: an app that lags for weeks keeps its secret") {
     auto s = after(nearly_over, strategy::in_place);
     s.wanted.heroku_bindings[0].apps.push_back("broken");
