@@ -164,19 +164,19 @@ result<void> sql_session::open() {
 
 void sql_session::open_file(const sqlite_file& file) {
     const auto folder = std::filesystem::path{file.path}.parent_path().string();
-    {
-        // A log that outlived its file would be taken for the new file's. One process at a time looks and makes it.
-        const descriptor turn{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-        if (*turn < 0 || ::flock(*turn, LOCK_EX) != 0)
-            throw std::system_error(errno, std::generic_category(), "the folder " + folder);
-        struct stat seen {};
-        if (::stat(file.path.c_str(), &seen) != 0) {
-            ::unlink((file.path + "-wal").c_str());
-            ::unlink((file.path + "-shm").c_str());
-            const descriptor made{::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)};
-            if (*made < 0)
-                throw std::system_error(errno, std::generic_category(), "the file cannot be made");
-        }
+    // A log that outlived its file would be taken for the new file's, and no two may turn a new file into one with a
+    // log at a time: SQLite tells the second that it is locked, however long that would wait. So one process at a time
+    // looks and makes it.
+    const descriptor turn{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    if (*turn < 0 || ::flock(*turn, LOCK_EX) != 0)
+        throw std::system_error(errno, std::generic_category(), "the folder " + folder);
+    struct stat seen {};
+    if (::stat(file.path.c_str(), &seen) != 0) {
+        ::unlink((file.path + "-wal").c_str());
+        ::unlink((file.path + "-shm").c_str());
+        const descriptor made{::open(file.path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR)};
+        if (*made < 0)
+            throw std::system_error(errno, std::generic_category(), "the file cannot be made");
     }
     file_ = id_of(file.path);
     open_ = std::make_unique<soci::session>(soci::sqlite3, "dbname=\"" + file.path + "\" timeout=5");

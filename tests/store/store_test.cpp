@@ -32,6 +32,8 @@ asio::awaitable<void> append_batches(run::store& rows, std::string who, int batc
         for (int i = 0; i < 5; ++i)
             entries.push_back(entry(1, who + " " + std::to_string(batch) + "." + std::to_string(i)));
         auto done = co_await rows.append(std::move(entries));
+        const auto why = done.has_value() ? std::string{} : done.error().message();
+        INFO(why);
         REQUIRE(done.has_value());
     }
 }
