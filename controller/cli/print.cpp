@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "domain/reason.hpp"
+#include "run/status.hpp"
 
 #include <algorithm>
 #include <array>
@@ -108,18 +109,6 @@ std::string_view heading(weight w) {
     return "Fine:";
 }
 
-std::string_view word_of(domain::status s) {
-    switch (s) {
-    case domain::status::true_:
-        return "True";
-    case domain::status::false_:
-        return "False";
-    case domain::status::unknown:
-        break;
-    }
-    return "Unknown";
-}
-
 std::string_view word_of(change c) {
     switch (c) {
     case change::look:
@@ -176,7 +165,7 @@ std::string step_json(const step& s, const domain::desired& wanted) {
 
 std::string condition_json(const condition& c) {
     return R"({"resource":)" + quoted(c.resource) + R"(,"type":)" + quoted(c.type) + R"(,"status":)" +
-           quoted(word_of(c.is)) + R"(,"reason":)" + quoted(c.reason) + R"(,"message":)" + quoted(c.message) + "}";
+           quoted(run::word_of(c.is)) + R"(,"reason":)" + quoted(c.reason) + R"(,"message":)" + quoted(c.message) + "}";
 }
 
 template<class Items, class Write>
@@ -277,7 +266,7 @@ std::string conditions_text(const std::vector<condition>& conditions, bool colou
         std::string part;
         for (const auto& c : conditions) {
             if (c.heft == w)
-                part += "  " + printable(c.resource) + " " + c.type + "=" + std::string{word_of(c.is)} + " " +
+                part += "  " + printable(c.resource) + " " + c.type + "=" + std::string{run::word_of(c.is)} + " " +
                         c.reason + ": " + printable(c.message) + "\n";
         }
         if (!part.empty())

@@ -1,6 +1,8 @@
 #include "run/chronicle.hpp"
 
+#include "base/text.hpp"
 #include "domain/reason.hpp"
+#include "run/status.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -23,25 +25,6 @@ bool is_repair(const domain::step& s) {
     namespace reason = domain::reason;
     return s.reason == reason::vault_drift || s.reason == reason::config_drift || s.reason == reason::wrong_decision ||
            s.reason == reason::member_doubled || s.reason == reason::duplicate_policy || s.reason == reason::disabled;
-}
-
-std::string_view to_string(domain::status is) {
-    switch (is) {
-    case domain::status::true_:
-        return "True";
-    case domain::status::false_:
-        return "False";
-    case domain::status::unknown:
-        break;
-    }
-    return "Unknown";
-}
-
-std::string joined(const std::vector<std::string>& parts) {
-    std::string out;
-    for (const auto& part : parts)
-        out += (out.empty() ? "" : " ") + part;
-    return out;
 }
 
 // Of what needs a person or failed, a lasting state is told again and again.
@@ -83,7 +66,7 @@ void chronicle::finished(const domain::step& s, const domain::outcome& came) {
         log_.debug("looked", {{"resource", s.resource}, {"action", domain::word(s)}, {"target", s.target}});
         return;
     }
-    const auto requests = joined(came.requests);
+    const auto requests = join(came.requests, " ");
     const auto name = "step " + s.locks.front();
     if (came.failure) {
         const bool told = !failed || reminder_.due(name, came.failure->message(), clock_.now());
@@ -155,7 +138,7 @@ void chronicle::conditions(std::vector<domain::condition> now) {
             if (reminder_.due(name, c.reason, at))
                 log_.warn("condition", {{"resource", c.resource},
                                         {"type", c.type},
-                                        {"status", to_string(c.is)},
+                                        {"status", word_of(c.is)},
                                         {"reason", c.reason},
                                         {"message", c.message}});
         } else {
@@ -163,7 +146,7 @@ void chronicle::conditions(std::vector<domain::condition> now) {
             if (changed && c.heft != domain::weight::fine)
                 log_.info("condition", {{"resource", c.resource},
                                         {"type", c.type},
-                                        {"status", to_string(c.is)},
+                                        {"status", word_of(c.is)},
                                         {"reason", c.reason},
                                         {"message", c.message}});
             else if (changed && before != last_.end() && is_bad(before->second))
@@ -179,7 +162,7 @@ void chronicle::conditions(std::vector<domain::condition> now) {
                    0,
                    c.resource,
                    "condition",
-                   c.type + "=" + std::string{to_string(c.is)},
+                   c.type + "=" + std::string{word_of(c.is)},
                    c.reason,
                    c.message,
                    {},
