@@ -170,7 +170,13 @@ void judge::adopt(life& l) {
             if (other == l.spec->name || !r.current || r.current->token_id != c.token_id || was_renamed(l, other, r))
                 continue;
             tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
-                 "token " + c.token_id + " is already kept for ServiceToken " + printable(other), weight::blocked);
+                 "token " + c.token_id + " is already kept for ServiceToken " + printable(other) +
+                     (life_of_.contains(other)
+                          ? ": one token has one document"
+                          : ", of source " + printable(r.source) +
+                                ", whose document is not here. Where that one was renamed to this, "
+                                "keep its account, path and key, and apply from its source"),
+                 weight::blocked);
             return;
         }
     }

@@ -10,11 +10,6 @@ namespace postern::domain {
 
 namespace {
 
-std::vector<std::string> vars_of(const heroku_binding& b) {
-    return b.combined() ? std::vector<std::string>{b.config_var}
-                        : std::vector<std::string>{b.client_id_var, b.client_secret_var};
-}
-
 // Whether a release's description says that these config vars were set: "Set FOO, BAR config vars".
 bool sets(const release_view& release, const std::vector<std::string>& vars) {
     if (!release.description.starts_with("Set "))
@@ -53,36 +48,29 @@ sent_release release_of(const std::vector<std::string>& vars, int above, const s
     return out;
 }
 
-const delivery_note* note_of(const record& r, const std::string& account, const std::string& app) {
-    auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
-                           [&](const auto& n) { return n.account == account && n.app == app; });
-    return at == r.deliveries.end() ? nullptr : &*at;
-}
-
 int newest(const std::vector<release_view>& releases) {
     return releases.empty() ? 0 : releases.front().version;
 }
 
-void note(record& r, const heroku_binding& b, const std::string& app, const std::string& fingerprint, int before) {
-    auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
-                           [&](const auto& n) { return n.account == b.account && n.app == app; });
-    if (at == r.deliveries.end())
-        at = r.deliveries.insert(r.deliveries.end(), delivery_note{b.account, app, {}, 0, {}, {}});
-    at->vars = vars_of(b);
-    at->before = before;
-    at->intended = fingerprint;
-    std::sort(r.deliveries.begin(), r.deliveries.end(),
-              [](const auto& a, const auto& c) { return std::tie(a.account, a.app) < std::tie(c.account, c.app); });
-}
-
 } // namespace
 
+const delivery_note* note_of(const record& r, const heroku_binding& b, const std::string& app) {
+    auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(), [&](const auto& n) { return n.is_of(b, app); });
+    return at == r.deliveries.end() ? nullptr : &*at;
+}
+
+delivery_note& note_for(record& r, const heroku_binding& b, const std::string& app) {
+    delivery_note made{b.account, app, b.vars(), 0, {}, {}};
+    auto at = std::lower_bound(r.deliveries.begin(), r.deliveries.end(), made, [](const auto& x, const auto& y) {
+        return std::tie(x.account, x.app, x.vars) < std::tie(y.account, y.app, y.vars);
+    });
+    if (at == r.deliveries.end() || !at->is_of(b, app))
+        at = r.deliveries.insert(at, std::move(made));
+    return *at;
+}
+
 const reading<app_view>* judge::view_of(const heroku_binding& b, const std::string& app) const {
-    auto account = world_.heroku.find(b.account);
-    if (account == world_.heroku.end() || !account->second)
-        return nullptr;
-    auto at = account->second->apps.find(app);
-    return at == account->second->apps.end() ? nullptr : &at->second;
+    return view_of(b.account, app);
 }
 
 const app_value* judge::value_at(const heroku_binding& b, const std::string& app) const {
@@ -125,7 +113,9 @@ bool judge::look_before_promote(life& l, record& r, const std::string& fingerpri
                 continue;
             const auto& view = **view_of(*b, app);
             if (view.releases) {
-                note(r, *b, app, fingerprint, newest(*view.releases));
+                auto& noted = note_for(r, *b, app);
+                noted.before = newest(*view.releases);
+                noted.intended = fingerprint;
                 continue;
             }
             complete = false;
@@ -142,7 +132,7 @@ bool judge::look_before_promote(life& l, record& r, const std::string& fingerpri
 
 // Whether the dynos run with what the config vars show: the release of a PATCH of ours takes its time, and may fail.
 bool judge::is_released(const life& l, const heroku_binding& b, const std::string& app) const {
-    const auto* noted = note_of(*l.rec, b.account, app);
+    const auto* noted = note_of(*l.rec, b, app);
     if (noted == nullptr || noted->intended.empty() || noted->intended != l.current->fingerprint)
         return true;
     const auto& view = **view_of(b, app);
@@ -158,12 +148,10 @@ bool judge::is_released(const life& l, const heroku_binding& b, const std::strin
 void judge::claim_apps(const life& l, record& r) const {
     for (const auto* b : l.consumers) {
         for (const auto& app : b->apps) {
-            if (note_of(r, b->account, app) == nullptr)
-                r.deliveries.push_back({b->account, app, vars_of(*b), 0, {}, l.current->fingerprint});
+            if (note_of(r, *b, app) == nullptr)
+                note_for(r, *b, app).delivered = l.current->fingerprint;
         }
     }
-    std::sort(r.deliveries.begin(), r.deliveries.end(),
-              [](const auto& a, const auto& b) { return std::tie(a.account, a.app) < std::tie(b.account, b.app); });
 }
 
 // As listed, but for the app that this process runs on: that one is served after all others.
@@ -200,14 +188,14 @@ judge::answer judge::deliver(life& l) {
             continue;
         }
         all = false;
-        const auto* noted = note_of(*l.rec, b->account, app);
+        const auto* noted = note_of(*l.rec, *b, app);
         bool ours = std::any_of(l.held->begin(), l.held->end(),
                                 [&](const auto& h) { return h.second.fingerprint == value->fingerprint; }) ||
                     (l.rec->previous && l.rec->previous->fingerprint == value->fingerprint);
-        bool delivered_once = noted != nullptr && !noted->delivered.empty() && noted->vars == vars_of(*b);
+        bool delivered_once = noted != nullptr && !noted->delivered.empty();
         if (!holds && !value->absent && !ours && !delivered_once && !b->adopt) {
             tell(resource, "Delivered", status::false_, reason::config_var_taken,
-                 join(vars_of(*b), ", ") + " on app " + app +
+                 join(b->vars(), ", ") + " on app " + app +
                      " holds a value that Postern did not put there; say adopt: true to have it overwritten, or "
                      "remove it",
                  weight::blocked);
@@ -221,7 +209,7 @@ judge::answer judge::deliver(life& l) {
         auto why = !had_it && (value->absent || ours) ? reason::not_delivered : reason::config_drift;
         if (!holds && prove(l, c.fingerprint, why) != answer::yes) {
             tell(resource, "Delivered", status::false_, why,
-                 "app " + app + " does not hold the credential in " + join(vars_of(*b), ", ") +
+                 "app " + app + " does not hold the credential in " + join(b->vars(), ", ") +
                      "; it is set once it has passed every host",
                  weight::told);
             return answer::not_yet;
@@ -260,12 +248,14 @@ judge::answer judge::deliver(life& l) {
         }
         if (!is_sent || sent.ours != nullptr) {
             auto r = settled_record(l);
-            note(r, *b, app, c.fingerprint, newest(*releases));
+            auto& sending = note_for(r, *b, app);
+            sending.before = newest(*releases);
+            sending.intended = c.fingerprint;
             write_record(l, std::move(r), "record", why, "the app's newest release is noted before it is changed");
             return answer::not_yet;
         }
         offer({resource,
-               join(vars_of(*b), ", ") + " on app " + app,
+               join(b->vars(), ", ") + " on app " + app,
                std::string{why},
                value->absent ? (had_it ? "somebody removed it" : "the app does not have it yet")
                : ours        ? (had_it ? "somebody brought an older one back" : "the app still has an older one")

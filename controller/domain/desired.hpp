@@ -137,6 +137,11 @@ struct heroku_binding {
     std::string client_secret_var;
 
     bool combined() const { return !config_var.empty(); }
+    // In the order in which a delivery's note keeps them.
+    std::vector<std::string> vars() const {
+        return combined() ? std::vector<std::string>{config_var}
+                          : std::vector<std::string>{client_id_var, client_secret_var};
+    }
 };
 
 struct desired {

@@ -79,12 +79,6 @@ void tell_connection(judgement& out, const std::string& resource, const reading<
         {resource, "Ready", status::true_, std::string{reason::reachable}, "it answers and was read", weight::fine});
 }
 
-template<class Map>
-auto find_or_null(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
-    auto at = map.find(key);
-    return at == map.end() ? nullptr : &at->second;
-}
-
 } // namespace
 
 std::string policy_lock(const std::string& binding, const std::string& app) {

@@ -18,7 +18,7 @@
 // life.cpp (what a token
 // has), chain.cpp (how a credential comes to be), upkeep.cpp (what is in force), rotation.cpp, retire.cpp, sweep.cpp,
 // proving.cpp, recording.cpp, grant.cpp (policies), delivery.cpp (Heroku), own_app.cpp (the app that this runs on),
-// leaving.cpp (documents that left git).
+// unbound.cpp (bindings that left git), leaving.cpp (tokens that did).
 namespace postern::domain {
 
 // How long Cloudflare lets a previous secret live, less what a request may take.
@@ -205,11 +205,21 @@ private:
     bool apps_readable(life& l);
     bool look_before_promote(life& l, record& r, const std::string& fingerprint);
 
-    // ---- leaving.cpp
-    // Bindings and apps that left git while the token stayed.
-    void left_bindings(life& l);
+    // ---- unbound.cpp
+    // Policies that still admit the token though the binding that put it there left git.
+    void left_policies(life& l);
     bool is_bound(const policy_note& note) const;
     std::vector<std::string> left_members(const policy_note& note, const live_policy& p) const;
+    // Variables of apps that still hold a credential of the token though no binding names them any more.
+    void left_variables(life& l, bool settled);
+    bool is_bound(const life& l, const delivery_note& note) const;
+    bool is_given_up(const life& l, const delivery_note& note) const;
+    bool may_be_left_with(const life& l, const delivery_note& note) const;
+    const reading<app_view>* view_of(const std::string& account, const std::string& app) const;
+    const app_value* value_left(const std::string& token, const delivery_note& note) const;
+    bool is_one_of(const life& l, const app_value& value) const;
+
+    // ---- leaving.cpp
     void left_git();
     void forget_left(const std::string& vault, const state_view& state, const std::string& token, std::string words);
     void leave(const std::string& vault, const state_view& state, const std::string& token, const record& r);
@@ -248,6 +258,12 @@ private:
     std::set<std::string> overwriting_;                     // resources that overwrite or delete
 };
 
+template<class Map>
+auto find_or_null(Map& map, const std::string& key) -> decltype(&map.begin()->second) {
+    auto at = map.find(key);
+    return at == map.end() ? nullptr : &at->second;
+}
+
 // Whether the text asks for `key`: "I authorize KEY", or "I authorize KEY again YYYY-MM-DD".
 bool authorizes(const std::string& text, const std::string& key);
 
@@ -255,5 +271,16 @@ bool authorizes(const std::string& text, const std::string& key);
 std::string pending_name(const service_token& t, const std::string& nonce);
 
 std::string policy_lock(const std::string& binding, const std::string& app);
+
+// What the record says of these variables of the app; null where it says nothing.
+const delivery_note* note_of(const record& r, const heroku_binding& b, const std::string& app);
+// The same, made where there is none; the notes stay sorted.
+delivery_note& note_for(record& r, const heroku_binding& b, const std::string& app);
+
+// The step that unsets the variables which hold `fingerprint`.
+steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint);
+
+// Whether the policy includes these tokens alone, however often.
+bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids);
 
 } // namespace postern::domain

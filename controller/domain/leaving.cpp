@@ -9,100 +9,11 @@ namespace postern::domain {
 
 namespace {
 
-// Whether the policy includes these tokens alone, however often.
-bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids) {
-    return std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-        return r.is == rule::kind::service_token && std::find(ids.begin(), ids.end(), r.id) != ids.end();
-    });
-}
-
 bool is_ours_id(const std::vector<const credential*>& credentials, const std::string& id) {
     return std::any_of(credentials.begin(), credentials.end(), [&](const auto* c) { return c->token_id == id; });
 }
 
 } // namespace
-
-// Whether a binding still asks for what the note is about; where its application cannot be resolved, nobody knows.
-bool judge::is_bound(const policy_note& note) const {
-    return bound_.contains({note.binding, note.application}) || unresolved_.contains(note.binding);
-}
-
-// Ids that we put into a policy and that no other binding wants there.
-std::vector<std::string> judge::left_members(const policy_note& note, const live_policy& p) const {
-    std::vector<std::string> out;
-    for (const auto& r : p.include) {
-        if (r.is != rule::kind::service_token || std::find(note.put.begin(), note.put.end(), r.id) == note.put.end())
-            continue;
-        bool wanted = std::any_of(grants_.begin(), grants_.end(), [&](const grant& g) {
-            auto ids = g.own == &p || (g.own != nullptr && g.own->id == p.id) ? wanted_ids(*g.binding)
-                                                                              : std::vector<std::string>{};
-            return std::binary_search(ids.begin(), ids.end(), r.id);
-        });
-        if (!wanted && std::find(out.begin(), out.end(), r.id) == out.end())
-            out.push_back(r.id);
-    }
-    return out;
-}
-
-void judge::left_bindings(life& l) {
-    for (const auto& note : l.rec->policies) {
-        if (is_bound(note))
-            continue;
-        for (const auto& app : l.account->applications) {
-            if (app.id != note.application)
-                continue;
-            for (const auto& p : app.policies) {
-                auto members = p.id == note.policy ? left_members(note, p) : std::vector<std::string>{};
-                if (members.empty())
-                    continue;
-                auto target = "policy \"" + printable(p.name) + "\" on " + printable(app.name);
-                if (!how_.prune) {
-                    tell(l.resource(), "Bound", status::true_, reason::member_orphaned,
-                         target + " still admits it though AccessBinding " + note.binding +
-                             " left git or does not name that application any more; apply --prune takes it out",
-                         weight::told);
-                    continue;
-                }
-                std::vector<std::string> locks{policy_lock(note.binding, app.id),
-                                               "app:" + l.spec->account + "/" + app.id};
-                action what = steps::edit_policy{l.spec->account,
-                                                 app.id,
-                                                 p.id,
-                                                 p.reusable,
-                                                 p.version,
-                                                 false,
-                                                 {},
-                                                 members,
-                                                 used_by(l.spec->account, p.id)};
-                if (names_nobody_else(p, members)) {
-                    if (p.reusable) {
-                        tell(l.resource(), "Bound", status::true_, reason::still_held,
-                             "reusable " + target +
-                                 " admits nobody but tokens whose binding left git: detach and "
-                                 "delete it",
-                             weight::blocked);
-                        continue;
-                    }
-                    what = steps::delete_policy{l.spec->account, app.id, p.id, p.version};
-                }
-                overwriting_.insert(l.resource());
-                offer({l.resource(), std::move(target), std::string{reason::member_orphaned}, "its binding left git",
-                       std::move(locks), std::move(what)},
-                      l.observing);
-            }
-        }
-    }
-    for (const auto& d : l.rec->deliveries) {
-        bool bound = std::any_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
-            return b->account == d.account && std::find(b->apps.begin(), b->apps.end(), d.app) != b->apps.end();
-        });
-        if (!bound && !d.delivered.empty())
-            tell(l.resource(), "Delivered", status::unknown, reason::left_git,
-                 "app " + d.app + " got the credential (" + join(d.vars, ", ") +
-                     ") and is not bound any more: its value is not kept up to date; unset it there",
-                 weight::told);
-    }
-}
 
 void judge::left_git() {
     for (const auto& vault : wanted_.vaults) {
@@ -194,38 +105,32 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
         }
     }
     for (const auto& d : deliveries) {
-        auto heroku = world_.heroku.find(d.account);
-        if (heroku == world_.heroku.end() || !heroku->second)
-            return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
-        auto app = heroku->second->apps.find(d.app);
-        if (app == heroku->second->apps.end() || !app->second) {
-            bool gone = app != heroku->second->apps.end() && app->second.failure && app->second.failure->status == 404;
+        const auto* app = view_of(d.account, d.app);
+        if (app == nullptr || !*app) {
+            bool gone = app != nullptr && app->failure && app->failure->status == 404;
             if (gone)
                 continue;
             return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
         }
-        for (const auto& [name, value] : app->second->values) {
+        for (const auto& [name, value] : (*app)->values) {
             bool same_token = !is_ours(value.fingerprint) &&
                               std::any_of(credentials.begin(), credentials.end(),
                                           [&](const auto* c) { return c->client_id == value.client_id; });
-            if (same_token && name == "left/" + token)
+            const auto owner = token_of_left_name(name);
+            if (owner == token && name != left_name(token, d.vars))
+                continue; // has a note of its own
+            if (same_token && owner == token)
                 return block(reason::still_held, "app " + d.app + " holds another secret of its token");
             if (!is_ours(value.fingerprint))
                 continue;
-            if (name != "left/" + token)
-                return block(reason::still_held, "HerokuBinding " + name + " still serves its credential to " + d.app);
-            bool combined = d.vars.size() == 1;
+            if (owner != token)
+                return block(reason::still_held,
+                             (owner.empty() ? "HerokuBinding " + name + " still serves its credential to "
+                                            : "what ServiceToken " + owner + " left behind is its credential, on ") +
+                                 d.app);
             return go(join(d.vars, ", ") + " on app " + d.app, "what was delivered is taken back",
-                      {"deliver:left/" + token + "/" + d.app, "heroku:" + d.account + "/" + d.app},
-                      steps::deliver{d.account,
-                                     name,
-                                     d.app,
-                                     combined ? d.vars[0] : std::string{},
-                                     combined ? std::string{} : d.vars[0],
-                                     combined ? std::string{} : d.vars[1],
-                                     {},
-                                     {},
-                                     value.fingerprint});
+                      {"deliver:" + name + "/" + d.app, "heroku:" + d.account + "/" + d.app},
+                      withdrawal(token, d, value.fingerprint));
         }
     }
     if (auto at = folder->second->values.find(r.key);

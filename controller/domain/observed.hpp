@@ -148,8 +148,14 @@ struct release_view {
     std::string description;
 };
 
+// Under which name the value is seen that a record's note tells of and that no HerokuBinding of its token asks for any
+// more: "left/<token>/<VAR>", or "left/<token>/<VAR>,<VAR>".
+std::string left_name(const std::string& token, const std::vector<std::string>& vars);
+// The token of such a name; empty for a HerokuBinding's.
+std::string token_of_left_name(const std::string& name);
+
 struct app_view {
-    // By HerokuBinding name; for a record whose document left git: by "left/<token>".
+    // By HerokuBinding name, or by left_name().
     std::map<std::string, app_value> values;
     // By HerokuBinding name: the fingerprint whose release this process saw succeed.
     std::map<std::string, std::string> released;

@@ -57,7 +57,7 @@ struct policy_note {
     bool operator==(const policy_note&) const = default;
 };
 
-// One app that gets the credential: what was its newest release before our PATCH, and what we delivered.
+// Variables of one app that get the credential: what was its newest release before our PATCH, and what we delivered.
 struct delivery_note {
     std::string account; // a HerokuAccount's name
     std::string app;
@@ -66,6 +66,9 @@ struct delivery_note {
     std::string intended;  // fingerprint that is being delivered
     std::string delivered; // fingerprint that was delivered and confirmed last; empty: never
     bool operator==(const delivery_note&) const = default;
+    bool is_of(const heroku_binding& b, const std::string& on) const {
+        return account == b.account && app == on && vars == b.vars();
+    }
 };
 
 struct record {
@@ -90,7 +93,7 @@ struct record {
     std::optional<rotation_request> request;
     std::string reason;                    // why `current` was made, until it is confirmed
     std::vector<policy_note> policies;     // sorted by binding, application
-    std::vector<delivery_note> deliveries; // sorted by account, app
+    std::vector<delivery_note> deliveries; // sorted by account, app, vars
     std::set<std::string> authorizations;  // used up
     std::string promoted;                  // "path/key" of the vault key that held a credential of ours last
     std::string confirmed;                 // fingerprint that vault, apps and hosts last agreed on

@@ -105,18 +105,13 @@ record judge::settled_record(const life& l) const {
             if (value == nullptr || value->fingerprint != c.fingerprint ||
                 (l.rec != nullptr && !is_released(l, *b, app)))
                 continue;
-            auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(),
-                                   [&](const auto& n) { return n.account == b->account && n.app == app; });
-            if (at == r.deliveries.end())
-                at = r.deliveries.insert(r.deliveries.end(), delivery_note{b->account, app, {}, 0, {}, {}});
-            at->vars = b->combined() ? std::vector<std::string>{b->config_var}
-                                     : std::vector<std::string>{b->client_id_var, b->client_secret_var};
-            at->delivered = c.fingerprint;
-            at->intended.clear();
+            auto& noted = note_for(r, *b, app);
+            noted.delivered = c.fingerprint;
+            noted.intended.clear();
         }
     }
-    std::sort(r.deliveries.begin(), r.deliveries.end(),
-              [](const auto& a, const auto& b) { return std::tie(a.account, a.app) < std::tie(b.account, b.app); });
+    // Variables that no binding names any more are forgotten once nothing of ours is in them.
+    std::erase_if(r.deliveries, [&](const delivery_note& note) { return is_given_up(l, note); });
     return r;
 }
 

@@ -56,8 +56,12 @@ std::vector<std::string> judge::laggards(const life& l) const {
             if (!view)
                 continue;
             for (const auto& [binding, value] : view->values) {
-                if (!value.absent && is_it(value.client_id, value.fingerprint))
-                    out.push_back("app " + app);
+                if (value.absent || !is_it(value.client_id, value.fingerprint))
+                    continue;
+                const bool left = !token_of_left_name(binding).empty();
+                out.push_back(left ? binding.substr(binding.rfind('/') + 1) + " on app " + app +
+                                         ", which no HerokuBinding names any more"
+                                   : "app " + app);
             }
         }
     }
@@ -87,7 +91,9 @@ void judge::find_retirement(life& l) {
             return value != nullptr && value->fingerprint == l.current->fingerprint;
         });
     });
-    l.retiring = *r->previous_until <= now_ && l.lagging.empty() && delivered;
+    bool unsure = std::any_of(r->deliveries.begin(), r->deliveries.end(),
+                              [&](const auto& note) { return may_be_left_with(l, note); });
+    l.retiring = *r->previous_until <= now_ && l.lagging.empty() && delivered && !unsure;
 }
 
 void judge::stretch(life& l) {

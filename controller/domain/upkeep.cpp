@@ -75,7 +75,7 @@ void judge::maintain(life& l) {
         return;
     }
     keep_previous_secret(l);
-    left_bindings(l);
+    left_policies(l);
     if (!keep_vault(l))
         return;
     bool proved = prove(l, c.fingerprint, reason::unproven, true) == answer::yes;
@@ -100,6 +100,7 @@ void judge::maintain(life& l) {
     }
     bool settled =
         proved && delivered && l.rec->confirmed == c.fingerprint && !claimed_.contains("record:" + l.spec->name);
+    left_variables(l, settled);
     if (settled && !tidy_held(l)) {
         delete_lingering(l);
         if (l.rec->previous)

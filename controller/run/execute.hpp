@@ -75,10 +75,9 @@ private:
                                                               std::vector<std::string> vars);
     task value_now(provider::heroku* client, std::string app, variables which, std::string vault);
 
-    // The vault whose key fingerprints what the binding delivers; "left/<token>" stands for a document that left git.
+    // The vault whose key fingerprints what the binding delivers, or what left_name() stands for.
     std::string vault_of(const std::string& binding) const;
-    variables variables_of(const std::string& binding, const std::string& app) const;
-    const domain::record* left_record(const std::string& binding) const;
+    variables variables_of(const std::string& binding) const;
 
     surroundings around_;
     domain::observed& world_;

@@ -63,20 +63,6 @@ error once_accepted(error why) {
 
 } // namespace
 
-const domain::record* executor::left_record(const std::string& binding) const {
-    constexpr std::string_view left = "left/";
-    if (!binding.starts_with(left))
-        return nullptr;
-    const auto token = binding.substr(left.size());
-    for (const auto& [name, vault] : world_.vaults) {
-        if (!vault || !vault->state)
-            continue;
-        if (auto at = vault->state->records.find(token); at != vault->state->records.end())
-            return &at->second;
-    }
-    return nullptr;
-}
-
 std::string executor::vault_of(const std::string& binding) const {
     for (const auto& b : around_.wanted.heroku_bindings) {
         if (b.name != binding)
@@ -86,28 +72,18 @@ std::string executor::vault_of(const std::string& binding) const {
                 return token.vault;
         }
     }
-    const auto* record = left_record(binding);
+    const auto left = domain::token_of_left_name(binding);
     for (const auto& [name, vault] : world_.vaults) {
-        if (record == nullptr || !vault || !vault->state)
-            continue;
-        for (const auto& [token, r] : vault->state->records) {
-            if (&r == record)
-                return name;
-        }
+        if (vault && vault->state && vault->state->records.contains(left))
+            return name;
     }
     return {};
 }
 
-variables executor::variables_of(const std::string& binding, const std::string& app) const {
+variables executor::variables_of(const std::string& binding) const {
     for (const auto& b : around_.wanted.heroku_bindings) {
         if (b.name == binding)
             return {b.config_var, b.client_id_var, b.client_secret_var};
-    }
-    if (const auto* record = left_record(binding)) {
-        for (const auto& note : record->deliveries) {
-            if (note.app == app)
-                return variables::noted(note.vars);
-        }
     }
     return {};
 }
@@ -161,7 +137,7 @@ executor::task executor::take(steps::await_release s) {
     auto* client = around_.remotes.heroku(s.account);
     if (client == nullptr)
         co_return failed(lacks_client("HerokuAccount/" + s.account));
-    auto which = variables_of(s.binding, s.app);
+    auto which = variables_of(s.binding);
     auto ended = co_await await_end_of_release(client, s.app, s.after, which.names());
     if (ended.has_error())
         co_return failed(ended.error());

@@ -2,6 +2,8 @@
 #include "run/together.hpp"
 #include "run/views.hpp"
 
+#include <set>
+#include <tuple>
 #include <utility>
 
 namespace postern::run {
@@ -33,19 +35,22 @@ void ask_for_bindings(const domain::desired& wanted, asked_by_app& into) {
     }
 }
 
-// Deliveries of tokens whose documents left git.
+// Deliveries that no document asks for any more.
 void ask_for_left(const domain::desired& wanted, const domain::observed& world, asked_by_app& into) {
-    std::set<std::string> known;
-    for (const auto& token : wanted.tokens)
-        known.insert(token.name);
+    std::set<std::tuple<std::string, std::string, std::string, std::vector<std::string>>> bound;
+    for (const auto& binding : wanted.heroku_bindings) {
+        for (const auto& app : binding.apps)
+            bound.insert({binding.token, binding.account, app, binding.vars()});
+    }
     for (const auto& [vault, reading] : world.vaults) {
         if (!reading || !reading->state)
             continue;
         for (const auto& [token, record] : reading->state->records) {
-            if (known.contains(token))
-                continue;
-            for (const auto& note : record.deliveries)
-                into[{note.account, note.app}].push_back({"left/" + token, variables::noted(note.vars), vault});
+            for (const auto& note : record.deliveries) {
+                if (!bound.contains({token, note.account, note.app, note.vars}))
+                    into[{note.account, note.app}].push_back(
+                        {domain::left_name(token, note.vars), variables::noted(note.vars), vault});
+            }
         }
     }
 }

@@ -152,19 +152,28 @@ void estate::read_world(model::process& p) {
     tell("read", p.world.holder, model::words_of(missing));
 }
 
-// What the real one reads for the sake of records whose document left git.
+// What the real one reads for the sake of what no document asks for any more.
 void estate::add_what_left(model::process& p) const {
     auto& vault = p.world.vaults.at("infisical");
     if (!vault || !p.world.heroku.at("heroku"))
         return;
+    std::set<std::string_view> declared;
+    for (const auto& t : wanted_->tokens)
+        declared.insert(t.name);
+    std::set<std::pair<std::string_view, std::string_view>>
+        bound; // (token, app): a binding here never changes its variable
+    for (const auto& b : wanted_->heroku_bindings) {
+        for (const auto& app : b.apps)
+            bound.insert({b.token, app});
+    }
     for (const auto& [name, r] : world_.records) {
-        const bool declared = std::any_of(wanted_->tokens.begin(), wanted_->tokens.end(),
-                                          [&, n = std::string_view{name}](const auto& t) { return t.name == n; });
-        if (declared)
-            continue;
-        if (auto at = world_.creds.find(r.key); at != world_.creds.end())
-            vault->folders.at(model::creds_path)->values[r.key] = model::view_of(at->second);
+        if (!declared.contains(name)) {
+            if (auto at = world_.creds.find(r.key); at != world_.creds.end())
+                vault->folders.at(model::creds_path)->values[r.key] = model::view_of(at->second);
+        }
         for (const auto& d : r.deliveries) {
+            if (bound.contains({name, d.app}))
+                continue;
             auto& view = p.world.heroku.at("heroku")->apps[d.app];
             if (view.failure)
                 continue;
@@ -172,7 +181,7 @@ void estate::add_what_left(model::process& p) const {
                 view.seen.emplace();
             const auto& vars = world_.apps.at(d.app).vars;
             auto at = vars.find(d.vars.front());
-            view->values["left/" + name] =
+            view->values[left_name(name, d.vars)] =
                 at == vars.end() ? app_value{} : app_value{false, at->second, model::client_id_of(at->second)};
         }
     }

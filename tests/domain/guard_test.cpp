@@ -60,7 +60,7 @@ std::set<std::string> words(const judgement& j) {
 // The document leaves git, with everything that names it.
 void leave_git(scene& s) {
     for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
-        app->values["left/probe"] = app->values.at("probe");
+        app->values["left/probe/CF_PROBE"] = app->values.at("probe");
         app->values.erase("probe");
     }
     std::erase_if(s.wanted.tokens, [](const auto& t) { return t.name == "probe"; });
@@ -494,4 +494,194 @@ TEST_CASE("what cannot be unbound without emptying a shared policy is told") {
     s.how.prune = true;
     CHECK(words(s.ask()).empty());
     CHECK(reason_at(s.ask(), "ServiceToken/probe", "Bound") == "StillHeld");
+}
+
+namespace {
+
+// What a reading of the world shows where the variable of the binding was renamed: the old one under its left name.
+void rename_variable(scene& s, const std::string& to) {
+    for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
+        app->values["left/probe/CF_PROBE"] = app->values.at("probe");
+        app->values["probe"] = {};
+    }
+    s.wanted.heroku_bindings[0].config_var = to;
+}
+
+app_value& left(scene& s, const std::string& app) {
+    return s.world.heroku["heroku"]->apps[app]->values["left/probe/CF_PROBE"];
+}
+
+// Another credential, up to confirm.
+void rotate(scene& s) {
+    s.now += hours{1};
+    s.how.requests["probe"] = {s.now, std::string{reason::requested}, {}, "somebody", false};
+    s.settle();
+    s.how.requests.clear();
+    s.restart();
+    REQUIRE(s.rec().previous);
+    REQUIRE(s.rec().previous_until);
+}
+
+} // namespace
+
+TEST_CASE("two bindings may deliver one token to two variables of one app") {
+    scene s;
+    auto second = s.wanted.heroku_bindings[0];
+    second.name = "probe-pair";
+    second.config_var.clear();
+    second.client_id_var = "CF_ID";
+    second.client_secret_var = "CF_SECRET";
+    s.wanted.heroku_bindings.push_back(second);
+    for (auto& [name, app] : s.world.heroku["heroku"]->apps)
+        app->values["probe-pair"] = {};
+    s.settle();
+    s.restart();
+    REQUIRE(s.ask().steps.empty());
+    CHECK(s.rec().deliveries.size() == 4);
+    auto& pair = s.world.heroku["heroku"]->apps["prod"]->values.at("probe-pair");
+    CHECK(pair.fingerprint == s.rec().current->fingerprint);
+    SUBCASE("drift of either is repaired") {
+        for (auto* value : {&s.heroku("prod"), &pair}) {
+            *value = app_value{false, "somebody's", ""};
+            s.settle();
+            CHECK(value->fingerprint == s.rec().current->fingerprint);
+        }
+    }
+    SUBCASE("a rotation reaches both") {
+        const auto old = s.rec().current->fingerprint;
+        rotate(s);
+        CHECK(s.rec().current->fingerprint != old);
+        CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
+        CHECK(pair.fingerprint == s.rec().current->fingerprint);
+    }
+    CHECK(reason_at(s.ask(), "HerokuBinding/probe-pair", "Delivered") == "AsDeclared");
+    CHECK(s.rec().deliveries.size() == 4);
+}
+
+TEST_CASE("a variable that no binding names any more is told, and its credential is cut off by nobody") {
+    auto s = provisioned();
+    rename_variable(s, "CF_NEW");
+    s.settle();
+    CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
+    CHECK(left(s, "prod").fingerprint == s.rec().current->fingerprint);
+    auto j = s.ask();
+    const auto* told = find(j, "ServiceToken/probe", "Delivered");
+    REQUIRE(told != nullptr);
+    CHECK(told->reason == "LeftGit");
+    CHECK(told->message.find("CF_PROBE on app prod") != std::string::npos);
+
+    rotate(s);
+    const auto old = *s.rec().previous;
+    REQUIRE(left(s, "prod").fingerprint == old.fingerprint);
+    s.now = *s.rec().previous_until + minutes{1};
+    SUBCASE("while it holds the old one, that one goes on working, and it is said who has it") {
+        for (int i = 0; i < 5; ++i) {
+            const auto was = *s.rec().previous_until;
+            s.restart();
+            j = s.ask();
+            const auto* lags = find(j, "ServiceToken/probe", "RotationDue");
+            REQUIRE(lags != nullptr);
+            CHECK(lags->reason == "ConsumerLags");
+            CHECK(lags->message.find("CF_PROBE on app prod") != std::string::npos);
+            s.settle();
+            CHECK(*s.rec().previous_until > was);
+            CHECK(s.account().tokens.size() == 2);
+            s.now = *s.rec().previous_until + minutes{1};
+        }
+    }
+    SUBCASE("while its app cannot be read, nobody knows") {
+        for (const auto& app : {"staging", "prod"})
+            left(s, app) = {};
+        s.restart();
+        s.world.heroku["heroku"]->apps["gone"].failure = answer(503);
+        s.rec().deliveries.insert(s.rec().deliveries.begin(), {"heroku", "gone", {"CF_PROBE"}, 0, {}, old.fingerprint});
+        s.settle();
+        CHECK(s.account().tokens.size() == 2);
+        // One that may not be read any more, or that is gone, keeps nobody waiting.
+        for (int status : {403, 404}) {
+            auto later = s;
+            auto& failure = later.world.heroku["heroku"]->apps["gone"].failure;
+            failure = answer(status);
+            failure->kind = error_kind::refused;
+            later.restart();
+            later.settle();
+            CHECK(later.account().tokens.size() == 1);
+            CHECK(later.rec().deliveries.size() == (status == 404 ? 2 : 3));
+        }
+    }
+    SUBCASE("once it is unset, it is forgotten, and the old one retires") {
+        CHECK(s.rec().deliveries.size() == 4);
+        for (const auto& app : {"staging", "prod"})
+            left(s, app) = {};
+        s.restart();
+        s.settle();
+        CHECK(s.account().tokens.size() == 1);
+        CHECK(s.rec().deliveries.size() == 2);
+        CHECK(reason_at(s.ask(), "ServiceToken/probe", "Delivered") == "(none)");
+    }
+}
+
+TEST_CASE("--prune unsets a variable that left git where the deletionPolicy is Delete, last, and only its own") {
+    auto s = provisioned();
+    s.wanted.tokens[0].deletion = deletion_policy::delete_;
+    s.settle();
+    rename_variable(s, "CF_NEW");
+    auto withdraws = [&] {
+        auto taken = s.settle();
+        return std::count(taken.begin(), taken.end(), "withdraw");
+    };
+    SUBCASE("not without --prune") {
+        CHECK(withdraws() == 0);
+        CHECK(!left(s, "prod").absent);
+    }
+    s.how.prune = true;
+    SUBCASE("not by Retain") {
+        s.wanted.tokens[0].deletion = deletion_policy::retain;
+        CHECK(withdraws() == 0);
+    }
+    SUBCASE("after everything else") {
+        auto taken = s.settle();
+        CHECK(std::count(taken.begin(), taken.end(), "withdraw") == 2);
+        CHECK(std::find(std::find(taken.begin(), taken.end(), "withdraw"), taken.end(), "deliver") == taken.end());
+        for (const auto& app : {"staging", "prod"}) {
+            CHECK(left(s, app).absent);
+            CHECK(s.heroku(app).fingerprint == s.rec().current->fingerprint);
+        }
+        CHECK(s.rec().deliveries.size() == 2);
+    }
+    SUBCASE("not where another binding asks for it now") {
+        s.wanted.tokens.push_back(scene::spec("other", "CF_OTHER"));
+        s.wanted.bindings[0].tokens.push_back("other");
+        auto taker = s.wanted.heroku_bindings[0];
+        taker.name = "other";
+        taker.token = "other";
+        taker.config_var = "CF_PROBE";
+        s.wanted.heroku_bindings.push_back(taker);
+        for (auto& [name, app] : s.world.heroku["heroku"]->apps)
+            app->values["other"] = app->values.at("left/probe/CF_PROBE");
+        CHECK(withdraws() == 0);
+        CHECK(reason_at(s.ask(), "ServiceToken/other", "Provisioned") == "ClaimedElsewhere");
+        CHECK(!left(s, "prod").absent);
+    }
+    SUBCASE("nor what somebody else put there") {
+        left(s, "prod") = app_value{false, "somebody's", "somebody.access"};
+        CHECK(withdraws() == 1);
+        CHECK(left(s, "prod").fingerprint == "somebody's");
+    }
+    SUBCASE("all of them go with the document") {
+        s.settle();
+        rename_variable(s, "CF_NEWER");
+        for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
+            app->values["left/probe/CF_NEW"] = app->values.at("left/probe/CF_PROBE");
+            app->values.erase("left/probe/CF_PROBE");
+        }
+        s.wanted.tokens.clear();
+        s.wanted.bindings.clear();
+        s.wanted.heroku_bindings.clear();
+        s.settle();
+        CHECK(s.account().tokens.empty());
+        CHECK(s.state().records.empty());
+        for (auto& [name, app] : s.world.heroku["heroku"]->apps)
+            CHECK(app->values.at("left/probe/CF_NEW").absent);
+    }
 }

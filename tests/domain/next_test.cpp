@@ -447,7 +447,7 @@ TEST_CASE("what left git goes only with --prune and deletionPolicy Delete, consu
     auto s = provisioned();
     auto forget = [](scene& x) {
         for (auto& [name, app] : x.world.heroku["heroku"]->apps) {
-            app->values["left/probe"] = app->values.at("probe");
+            app->values["left/probe/CF_PROBE"] = app->values.at("probe");
             app->values.erase("probe");
         }
         x.wanted.tokens.clear();

@@ -209,7 +209,7 @@ TEST_CASE("taken back from the apps, the own one is last, too") {
     s.wanted.heroku_bindings.clear();
     for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
         auto value = app->values.at("probe");
-        app->values = {{"left/probe", value}};
+        app->values = {{"left/probe/CF_PROBE", value}};
     }
     auto first = s.ask();
     REQUIRE(first.steps.size() == 1);

@@ -602,6 +602,71 @@ TEST_CASE("drift: a document of another name takes over what the old one kept") 
     s.check_quiet(report);
 }
 
+TEST_CASE("drift: a config var that was renamed, and two of one token on one app") {
+    scene s;
+    REQUIRE(fine(s.apply()));
+    const auto value = s.credential(billing());
+    const auto& old = billing().key;
+    const std::string form = "token: billing-probe, apps: [raxx-billing]";
+    SUBCASE("two bindings on one app: either's drift is repaired, and the next pass writes nothing") {
+        s.yaml += R"(
+---
+apiVersion: postern/v1alpha1
+kind: HerokuBinding
+metadata: {name: billing-pair}
+spec:
+  account: heroku
+  token: billing-probe
+  apps: [raxx-billing]
+  configVars: {clientId: BILLING_ID, clientSecret: BILLING_SECRET}
+)";
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(s.app_value("raxx-billing", "BILLING_ID") + ":" + s.app_value("raxx-billing", "BILLING_SECRET") == value);
+        s.app("raxx-billing").config[old] = "somebody's";
+        s.app("raxx-billing").config["BILLING_SECRET"] = "half";
+        report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(s.app_value("raxx-billing", old) == value);
+        CHECK(s.app_value("raxx-billing", "BILLING_ID") + ":" + s.app_value("raxx-billing", "BILLING_SECRET") == value);
+        s.m.requests();
+        s.apply();
+        CHECK(s.m.writes() == 0);
+    }
+    SUBCASE("renamed: told, kept, unset by a person") {
+        s.rewrite(form, form + ", configVar: BILLING_NEW");
+        auto report = s.apply();
+        CHECK(s.app_value("raxx-billing", "BILLING_NEW") == value);
+        CHECK(s.app_value("raxx-billing", old) == value);
+        check_condition(report, {"ServiceToken/billing-probe",
+                                 "Delivered",
+                                 reason::left_git,
+                                 weight::told,
+                                 {old + " on app raxx-billing", "unset it there"}});
+        s.m.requests();
+        s.apply();
+        CHECK(s.m.writes() == 0);
+        s.app("raxx-billing").config.erase(old);
+        report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        s.m.requests();
+        s.apply();
+        CHECK(s.m.writes() == 0);
+    }
+    SUBCASE("renamed, deletionPolicy Delete and --prune: unset once the new one works") {
+        s.rewrite("authorization: I authorize CF_ACCESS_SVC_BILLING",
+                  "authorization: I authorize CF_ACCESS_SVC_BILLING\n  deletionPolicy: Delete");
+        s.rewrite(form, form + ", configVar: BILLING_NEW");
+        s.m.settings.how.prune = true;
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(s.app_value("raxx-billing", "BILLING_NEW") == value);
+        CHECK(s.app_value("raxx-billing", old).empty());
+        CHECK(s.m.plan(s.wanted()).steps.empty());
+    }
+    s.check_whole(console());
+}
+
 TEST_CASE("drift: observed only") {
     drifting s;
     const bool brake = [] {
