@@ -85,6 +85,24 @@ void add_global(::CLI::App& app, options& asked) {
         ->allow_extra_args(false)
         ->delimiter(',')
         ->envname("POSTERN_ALLOW_ORIGIN");
+    app.add_option("--only-hosts", asked.trust.only_hosts,
+                   "The only hosts whose applications documents may bind, '*' for any run of characters [any]")
+        ->type_name("HOST,...")
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->envname("POSTERN_ONLY_HOSTS");
+    app.add_option("--only-apps", asked.trust.only_apps,
+                   "The only Heroku apps that documents may serve, '*' for any run of characters [any]")
+        ->type_name("APP,...")
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->envname("POSTERN_ONLY_APPS");
+    app.add_option("--only-folders", asked.trust.only_folders,
+                   "The only folders of the vault that documents may use, with what is below them [any]")
+        ->type_name("PATH,...")
+        ->allow_extra_args(false)
+        ->delimiter(',')
+        ->envname("POSTERN_ONLY_FOLDERS");
     app.add_option("--secrets-dir", asked.trust.secrets_dir,
                    "The only folder below which documents may read files [none]")
         ->type_name("DIR")

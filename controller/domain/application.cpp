@@ -61,6 +61,18 @@ std::vector<std::string> filled(std::string_view host, const std::vector<std::st
     return out;
 }
 
+// A host of the application's that none of the globs allows. No globs allow any.
+std::optional<std::string> host_outside(const live_application& app, const std::vector<std::string>& globs) {
+    for (const auto& destination : app.destinations) {
+        const auto host = take_apart(destination).host;
+        const bool fits = globs.empty() || std::any_of(globs.begin(), globs.end(),
+                                                       [&](const auto& glob) { return matches_glob(glob, host); });
+        if (!fits)
+            return std::string{host};
+    }
+    return std::nullopt;
+}
+
 } // namespace
 
 bool admits_machines(const live_application& app) {
@@ -69,7 +81,8 @@ bool admits_machines(const live_application& app) {
 }
 
 std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
-                                                       const std::vector<std::string>& allowed) {
+                                                       const std::vector<std::string>& account_allows,
+                                                       const std::vector<std::string>& operator_allows) {
     const live_application* found = nullptr;
     for (const auto& app : account.applications) {
         if (!is_meant(ref, app))
@@ -92,14 +105,12 @@ std::variant<const live_application*, problem> resolve(const application_ref& re
     if (!admits_machines(*found))
         return problem{reason::application_unsuitable,
                        described(ref) + " is of type " + printable(found->type) + ", which service tokens do not pass"};
-    for (const auto& destination : found->destinations) {
-        auto host = take_apart(destination).host;
-        bool fits = allowed.empty() || std::any_of(allowed.begin(), allowed.end(),
-                                                   [&](const auto& glob) { return matches_glob(glob, host); });
-        if (!fits)
-            return problem{reason::not_allowed, described(ref) + " guards " + printable(host) +
-                                                    ", which the account's `applications` do not allow"};
-    }
+    if (auto host = host_outside(*found, account_allows))
+        return problem{reason::not_allowed, described(ref) + " guards " + printable(*host) +
+                                                ", which the account's `applications` do not allow"};
+    if (auto host = host_outside(*found, operator_allows))
+        return problem{reason::not_allowed,
+                       described(ref) + " guards " + printable(*host) + ", which --only-hosts does not allow"};
     return found;
 }
 

@@ -23,9 +23,10 @@ struct problem {
 bool admits_machines(const live_application& app);
 
 // Exact match on our side; an application that no service token can pass is a problem, unless another one matches.
-// Two matches are a problem, not a choice. `allowed` holds the account's host globs.
+// Two matches are a problem, not a choice. An application that guards a host beyond either list of globs is one, too.
 std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
-                                                       const std::vector<std::string>& allowed);
+                                                       const std::vector<std::string>& account_allows,
+                                                       const std::vector<std::string>& operator_allows = {});
 
 // An address at which to knock.
 struct site {

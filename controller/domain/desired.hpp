@@ -44,7 +44,8 @@ struct cloudflare_account {
     std::string api_url; // no trailing slash: "https://api.cloudflare.com/client/v4"
     text_value account_id;
     value_source api_token;
-    std::vector<std::string> applications; // host globs; empty: any host
+    std::vector<std::string> applications;    // host globs; empty: any host
+    std::vector<std::string> only_hosts = {}; // the same, by the operator's flag
 };
 
 struct universal_auth {

@@ -42,13 +42,14 @@ void judge::find_grants() {
         auto declared = std::find_if(wanted_.cloudflare.begin(), wanted_.cloudflare.end(),
                                      [&](const auto& a) { return a.name == b.account; });
         static const std::vector<std::string> any;
-        const auto& allowed = declared == wanted_.cloudflare.end() ? any : declared->applications;
+        const bool known = declared != wanted_.cloudflare.end();
         std::set<const live_application*> seen;
         std::vector<grant> found;
         for (const auto& ref : b.applications) {
             grant g;
             g.binding = &b;
-            auto resolved = resolve(ref, account, allowed);
+            auto resolved =
+                resolve(ref, account, known ? declared->applications : any, known ? declared->only_hosts : any);
             if (auto* bad = std::get_if<problem>(&resolved)) {
                 g.trouble = *bad;
             } else {

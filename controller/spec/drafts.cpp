@@ -82,6 +82,13 @@ public:
         return value_or_report(from.path(name), allowed_url(from.text(name), who, options_));
     }
 
+    // A folder of the vault, which its limits allow.
+    std::string vault_folder(const json_path& path, std::string text) {
+        return value_or_report(path, allowed_folder(folder(std::move(text)), options_));
+    }
+
+    const load_options& limits() const { return options_; }
+
 private:
     const document& doc_;
     const load_options& options_;
@@ -93,6 +100,7 @@ void read(reading& in, fields spec, domain::cloudflare_account& out) {
     out.account_id = in.literal_or_source(spec, "accountId");
     out.api_token = in.secret(spec, "apiToken");
     out.applications = spec.texts("applications");
+    out.only_hosts = in.limits().only_hosts;
     spec.done();
 }
 
@@ -101,9 +109,9 @@ void read(reading& in, fields spec, domain::infisical_vault& out) {
     out.project_id = spec.text("projectId");
     out.project_slug = spec.text("projectSlug");
     out.environment = spec.text("environment");
-    out.state_path = folder(spec.text("statePath"));
+    out.state_path = in.vault_folder(spec.path("statePath"), spec.text("statePath"));
     for (const auto& [vendor_name, path] : spec.text_map("vendorPaths"))
-        out.vendor_paths[vendor_name] = folder(path);
+        out.vendor_paths[vendor_name] = in.vault_folder(spec.path("vendorPaths") / vendor_name, path);
     auto auth = spec.section("auth");
     auto universal = auth.optional_section("universalAuth");
     if (auth.raw("token") != nullptr)
@@ -198,7 +206,8 @@ void read(reading& in, fields spec, service_token& out) {
     out.display_name = spec.optional_text("displayName").value_or(out.name);
     auto credential = spec.section("credential");
     out.key = credential.text("key");
-    out.path = folder(credential.text("path"));
+    if (const auto path = credential.text("path"); !path.empty())
+        out.path = in.vault_folder(credential.path("path"), path);
     out.cadence_key = credential.text("cadenceKey");
     credential.done();
     read_times(in, spec, out);
@@ -251,6 +260,8 @@ void read(reading& in, fields spec, domain::heroku_binding& out) {
     out.account = spec.text("account");
     out.token = spec.text("token");
     out.apps = spec.texts("apps");
+    for (std::size_t i = 0; i < out.apps.size(); ++i)
+        in.value_or_report(spec.path("apps") / i, allowed_app(out.apps[i], in.limits()));
     out.adopt = spec.flag("adopt");
     out.config_var = spec.text("configVar");
     if (auto two = spec.optional_section("configVars")) {

@@ -140,19 +140,21 @@ private:
                    nearest(from.path, folders).value_or(""));
     }
 
-    // What the account's list of hosts allows, as far as the documents tell.
+    // What the account's list of hosts and the operator's allow, as far as the documents tell.
     void check_hosts(draft<domain::access_binding>& d, const domain::cloudflare_account& account) {
-        const auto message = "is none of the hosts that account " + account.name + " may touch";
+        const auto check = [&](std::string_view host, const json_path& path) {
+            if (!is_listed(account.applications, host))
+                report(*d.doc, path, "is none of the hosts that account " + account.name + " may touch");
+            else if (!is_listed(account.only_hosts, host))
+                report(*d.doc, path, "is none of the hosts that this Postern may touch (--only-hosts)");
+        };
         for (std::size_t i = 0; i < d.value.applications.size(); ++i) {
             const auto& application = d.value.applications[i];
-            if (application.by == domain::application_ref::kind::domain &&
-                !is_listed(account.applications, host_of(application.text)))
-                report(*d.doc, spec_path / "applications" / i / "domain", message);
+            if (application.by == domain::application_ref::kind::domain)
+                check(host_of(application.text), spec_path / "applications" / i / "domain");
         }
-        for (std::size_t i = 0; i < d.value.smoke.hosts.size(); ++i) {
-            if (!is_listed(account.applications, d.value.smoke.hosts[i]))
-                report(*d.doc, spec_path / "smokeTest" / "hosts" / i, message);
-        }
+        for (std::size_t i = 0; i < d.value.smoke.hosts.size(); ++i)
+            check(d.value.smoke.hosts[i], spec_path / "smokeTest" / "hosts" / i);
     }
 
     void default_config_var(draft<domain::heroku_binding>& d, const std::string& key) {

@@ -175,4 +175,23 @@ result<std::string> allowed_file(std::string_view path, const load_options& opti
     return full.string();
 }
 
+result<std::string> allowed_app(std::string_view name, const load_options& options) {
+    const auto& only = options.only_apps;
+    if (only.empty() ||
+        std::any_of(only.begin(), only.end(), [&](const auto& glob) { return matches_glob(glob, name); }))
+        return std::string(name);
+    return refusal("is none of the apps that this Postern may touch (--only-apps)");
+}
+
+result<std::string> allowed_folder(std::string_view path, const load_options& options) {
+    const auto& only = options.only_folders;
+    const auto is_within = [&](std::string_view root) {
+        root = root.substr(0, root.find_last_not_of('/') + 1);
+        return path == root || (path.starts_with(root) && path.substr(root.size()).starts_with('/'));
+    };
+    if (only.empty() || std::any_of(only.begin(), only.end(), is_within))
+        return std::string(path);
+    return refusal("is in none of the vault folders that this Postern may use (--only-folders)");
+}
+
 } // namespace postern::spec

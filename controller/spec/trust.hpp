@@ -14,6 +14,9 @@ struct load_options {
     std::vector<std::string> allow_env;    // further names that `env` may read; a '*' at the end stands for any ending
     std::string secrets_dir;               // the only folder below which `file` may read; empty: nowhere
     std::vector<std::string> allow_origin; // further origins of APIs: "https://vault.example.com:8443"
+    std::vector<std::string> only_hosts = {};   // globs of the hosts whose applications may be bound; empty: any
+    std::vector<std::string> only_apps = {};    // globs of the Heroku apps that may be served; empty: any
+    std::vector<std::string> only_folders = {}; // vault folders that may be used, with what is below; empty: any
     std::string source = {};               // what the documents are called in the records; empty: see source.hpp
 };
 
@@ -31,5 +34,11 @@ result<std::string> allowed_env(std::string_view name, const load_options& optio
 
 // The full path of a file that may be read: absolute where secrets_dir is.
 result<std::string> allowed_file(std::string_view path, const load_options& options);
+
+// The name of a Heroku app that may be served.
+result<std::string> allowed_app(std::string_view name, const load_options& options);
+
+// A folder of the vault that may be used.
+result<std::string> allowed_folder(std::string_view path, const load_options& options);
 
 } // namespace postern::spec

@@ -174,8 +174,13 @@ TEST_CASE("every flag has its twin in the environment") {
 
 TEST_CASE("flags that take lists do not take the documents with them") {
     const std::string specs = std::string{POSTERN_SOURCE_DIR} + "/specs";
-    auto r = run("validate --allow-env A --allow-env B,C --allow-origin https://x.example " + specs);
+    auto r = run("validate --allow-env A --allow-env B,C --allow-origin https://x.example "
+                 "--only-hosts *.raxx.app --only-folders /MooseQuest,/other --only-apps raxx-console-* " +
+                 specs);
     CHECK_MESSAGE(r.code == 0, r.err);
+    r = run("validate --only-apps raxx-console-api " + specs);
+    CHECK(r.code == 1);
+    CHECK_MESSAGE(r.err.find("--only-apps") != std::string::npos, r.err);
 }
 
 TEST_CASE("what cannot be told is no success") {

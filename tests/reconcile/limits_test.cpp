@@ -106,6 +106,19 @@ TEST_CASE("limits: an application may not lend its name to a host that the accou
     }
 }
 
+TEST_CASE("limits: an application may not lend its name to a host that the operator's flag does not allow") {
+    scene s;
+    auto wanted = s.wanted();
+    for (auto& account : wanted.cloudflare)
+        account.only_hosts = {"billing.raxx.app", "apart.raxx.app"};
+    auto report = s.m.apply(wanted);
+    check_condition(report,
+                    {binding_resource, "Bound", reason::not_allowed, weight::blocked, {"console", "--only-hosts"}});
+    CHECK(!s.shown_to_host("console.raxx.app"));
+    s.check_untouched(console());
+    s.check_whole(billing());
+}
+
 TEST_CASE("limits: an app that the Heroku account does not allow is refused before anything is asked") {
     scene s;
     s.rewrite("spec: {apiUrl: \"http://127.0.0.1:1003\", apiKey: {env: HEROKU_API_KEY}}",

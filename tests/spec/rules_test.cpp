@@ -499,3 +499,27 @@ TEST_CASE("APIs are the vendors' own, loopback, or allowed by flag") {
                       "--allow-origin [$.spec.url]"}});
     check_rules(rules, connections);
 }
+
+TEST_CASE("what the operator's flags do not list, no document reaches") {
+    const std::string app = "is none of the apps that this Postern may touch (--only-apps) [$.spec.apps[0]]";
+    const std::string host =
+        "is none of the hosts that this Postern may touch (--only-hosts) [$.spec.applications[0].domain]";
+    const auto folder = [](const std::string& path) {
+        return "is in none of the vault folders that this Postern may use (--only-folders) [$.spec." + path + "]";
+    };
+    const auto with = [](std::vector<std::string> hosts, std::vector<std::string> apps,
+                         std::vector<std::string> folders) {
+        spec::load_options options;
+        options.only_hosts = std::move(hosts);
+        options.only_apps = std::move(apps);
+        options.only_folders = std::move(folders);
+        return said({all_documents()}, options);
+    };
+    using problems = std::vector<std::string>;
+    CHECK(with({"*.raxx.app"}, {"shop-*"}, {"/shop"}) == problems{});
+    CHECK(with({"b.raxx.app"}, {}, {}) == problems{host});
+    CHECK(with({}, {"other-*", "shop"}, {}) == problems{app});
+    CHECK(with({}, {}, {"/shop/cloudflare/", "/shop/post"}) == problems{folder("statePath")});
+    CHECK(with({}, {}, {"/shop/postern"}) == problems{folder("vendorPaths.cloudflare")});
+    CHECK(with({}, {}, {"/SHOP"}).size() == 2);
+}
