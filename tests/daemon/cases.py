@@ -1,5 +1,5 @@
 """What a worker has to live through, one function a case. Each gets a World of its own and raises where a promise does
-not hold; run.py looks after every case whether a consumer was refused or a secret was printed."""
+not hold; a World fails the case in which a consumer was refused, and run.py looks whether a secret was printed."""
 import http.client
 import json
 import pathlib
@@ -28,6 +28,11 @@ def whole(world):
         state["heroku"], dict) else {a["name"]: a["config"].get(KEY) for a in state["heroku"]}
     held = {vars_.get("raxx-console-prod"), vars_.get("raxx-console-staging")}
     return set(BOTH) <= set(names) and len(held) == 1 and None not in held
+
+
+def spoil_config_var(world):
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"},
+                                                 "onPurpose": "drift, which is to be repaired"})
 
 
 def store_of(world):
@@ -90,13 +95,11 @@ def saved_broken_and_repaired_specs(world):
     expect("it says where: " + refused["what"], "token.yaml:" in refused["what"])
     expect("the worker lives", worker.process.poll() is None)
     before = len(world.writes())
-    world.control("POST", "/books/excuse", {})
-    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
+    spoil_config_var(world)
     since = worker.mark()
     worker.signal(signal.SIGHUP)
     settled(worker, since=since)
     expect("the last good documents stay in force: drift is repaired", whole(world))
-    world.control("POST", "/books/excuse", {"end": True})
     expect("by a write", len(world.writes()) > before)
     since = worker.mark()
     token.write_text(good.replace("cadenceKey: cf_access_service_token", "cadenceKey: another_name"))
@@ -326,8 +329,7 @@ def the_store_goes_and_comes_back(world):
         server.stop()
         worker.wait_for("not leading any more", since=since, timeout=20)
         before = len(world.writes())
-        world.control("POST", "/books/excuse", {})
-        world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
+        spoil_config_var(world)
         worker.signal(signal.SIGHUP)
         time.sleep(1)
         expect("without the lease nothing is written", len(world.writes()) == before)
@@ -335,7 +337,6 @@ def the_store_goes_and_comes_back(world):
         server.start()
         led(worker, since=since, timeout=30)
         settled(worker, since=since)
-        world.control("POST", "/books/excuse", {"end": True})
         expect("and then it is repaired", whole(world))
 
 
