@@ -551,7 +551,7 @@ def seen_from_outside(world):
 def ready_only_after_a_whole_pass(world):
     world.control("POST", "/faults", {"service": "infisical", "action": "hang", "times": 1000})
     worker = world.worker(world.specs, "--interval", "1h", "--lease", "6s", "--store", store_of(world), "--listen",
-                          "127.0.0.1:0", POSTERN_REQUEST_TIMEOUT="10s")
+                          "127.0.0.1:0")
     eventually("it asks", world.requests)
     worker.signal(signal.SIGHUP)
     worker.wait_for("pass", interrupted=True)
