@@ -358,6 +358,7 @@ int run_command(int argc, char** argv) {
     to_status->add_option("NAME", asked.only, "Of this ServiceToken alone [of all]")->type_name("");
     add_output(*to_status, asked);
     add_store(*to_status, asked);
+    add_lease(*to_status, asked);
     to_status->add_option("--endpoint", asked.endpoint, "Ask a daemon's --listen address instead of the store")
         ->type_name("URL")
         ->each(check_origin)

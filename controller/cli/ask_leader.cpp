@@ -10,11 +10,13 @@
 #include "cli/wait_for.hpp"
 #include "domain/reason.hpp"
 #include "net/clock.hpp"
+#include "run/status.hpp"
 
 #include <algorithm>
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace postern::cli {
 
@@ -26,11 +28,7 @@ namespace {
 constexpr duration first_rest = std::chrono::seconds{2};
 constexpr duration longest_rest = std::chrono::seconds{30};
 
-// The row, and whether its beat moved within `patience`.
-struct seen_lease {
-    run::lease_row row;
-    bool beats = false;
-};
+} // namespace
 
 asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration patience) {
     net::boot_clock clock;
@@ -54,6 +52,8 @@ asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration p
     }
     co_return seen_lease{last, false};
 }
+
+namespace {
 
 const domain::record* record_of(const session& here, const domain::service_token& token) {
     const auto& vaults = here.world().vaults;
@@ -79,11 +79,38 @@ std::string stage_of(const domain::record& r) {
     return r.request && r.request->done ? "the previous credential is being ended" : "the controller has not begun";
 }
 
-void print(const options& asked, const domain::desired& wanted, const run::pass_report& report) {
+void print(const options& asked, const domain::desired& wanted, const std::vector<domain::condition>& conditions) {
     if (asked.form == output::json)
-        std::cout << document({}, report.last.conditions, wanted);
+        std::cout << document({}, conditions, wanted);
     else
-        std::cout << conditions_text(report.last.conditions, colours_wanted());
+        std::cout << conditions_text(conditions, colours_wanted());
+}
+
+bool is_of(const std::string& resource, const domain::desired& wanted, const std::string& token) {
+    return resource == "ServiceToken/" + token ||
+           std::any_of(wanted.bindings.begin(), wanted.bindings.end(),
+                       [&](const auto& b) {
+                           return resource == "AccessBinding/" + b.name &&
+                                  std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end();
+                       }) ||
+           std::any_of(wanted.heroku_bindings.begin(), wanted.heroku_bindings.end(),
+                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == token; });
+}
+
+// What the controller came to about that token, in a pass that it began and ended since then; nothing: in none yet, or
+// it cannot be read now.
+std::optional<std::vector<domain::condition>> conditions_of_leader(run::store& memory, const domain::desired& wanted,
+                                                                   const std::string& token, instant since) {
+    auto saved = wait_for(memory.load_status());
+    auto row = wait_for(memory.read_lease());
+    if (saved.has_error() || saved->empty() || row.has_error())
+        return std::nullopt;
+    auto said = run::parse_status(saved.value());
+    if (said.has_error() || said->epoch != row->epoch || !said->pass_began || *said->pass_began < since ||
+        !said->last_whole_pass || *said->last_whole_pass < *said->pass_began)
+        return std::nullopt;
+    std::erase_if(said->conditions, [&](const auto& c) { return !is_of(c.resource, wanted, token); });
+    return std::move(said->conditions);
 }
 
 } // namespace
@@ -120,11 +147,12 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
     auto noted = here.make_pass(nobody, {});
     const auto* record = record_of(here, *token);
     if (record == nullptr || !record->request || record->request->at < request.at) {
-        print(asked, wanted, noted);
+        print(asked, wanted, noted.last.conditions);
         std::cerr << "The request could not be noted in the record of " << asked.only
                   << ": the conditions say why. Nothing was done.\n";
         return exit_code(noted) == code::needs_a_person ? code::needs_a_person : code::error;
     }
+    const auto noted_at = here.clock().now();
     auto woken = wait_for(to.memory->want_pass());
     if (woken.has_error())
         std::cerr << "The controller could not be woken, and will see the request in its next pass: "
@@ -143,7 +171,7 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
         auto seen = eyes.make_pass(nobody, {});
         record = record_of(eyes, *token);
         if (record != nullptr && is_done(*record, request)) {
-            print(asked, wanted, seen);
+            print(asked, wanted, seen.last.conditions);
             if (asked.form == output::text)
                 std::cout << "\nDone.\n";
             return exit_code(seen);
@@ -153,8 +181,16 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
             rest = first_rest;
             std::cout << "  " << stage << '\n' << std::flush;
         }
+        const auto told = conditions_of_leader(*to.memory, wanted, asked.only, noted_at);
+        if (told && exit_code(*told) == code::needs_a_person) {
+            print(asked, wanted, *told);
+            std::cerr
+                << "The controller cannot go on with it before that is mended. The request stands in the record: it "
+                   "is done as soon as it can be.\n";
+            return code::needs_a_person;
+        }
         if (seen.interrupted || eyes.clock().now() >= until) {
-            print(asked, wanted, seen);
+            print(asked, wanted, seen.last.conditions);
             std::cerr << "Not done yet. The request stands in the record: the controller goes on with it.\n";
             return code::error;
         }

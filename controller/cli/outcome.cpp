@@ -21,9 +21,11 @@ int exit_code(const run::plan& made) {
 }
 
 int exit_code(const run::pass_report& report) {
-    const auto& conditions = report.last.conditions;
-    if (report.unsettled || report.interrupted || any(conditions, domain::weight::failed) ||
-        any(conditions, domain::weight::waiting))
+    return report.unsettled || report.interrupted ? static_cast<int>(code::error) : exit_code(report.last.conditions);
+}
+
+int exit_code(const std::vector<domain::condition>& conditions) {
+    if (any(conditions, domain::weight::failed) || any(conditions, domain::weight::waiting))
         return code::error;
     return any(conditions, domain::weight::blocked) ? code::needs_a_person : code::fine;
 }

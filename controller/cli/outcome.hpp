@@ -12,5 +12,6 @@ namespace postern::cli {
 int exit_code(const run::plan& made);
 // 1 beats 3: a failure, or a wait that was given up, is more urgent than something that needs a person.
 int exit_code(const run::pass_report& report);
+int exit_code(const std::vector<domain::condition>& conditions);
 
 } // namespace postern::cli

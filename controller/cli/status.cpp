@@ -1,5 +1,6 @@
 #include "run/status.hpp"
 
+#include "cli/ask_leader.hpp"
 #include "cli/secret_flag.hpp"
 #include "cli/session.hpp"
 #include "cli/status_text.hpp"
@@ -79,8 +80,8 @@ result<run::status> from_endpoint(const options& asked) {
     return read;
 }
 
-// What was saved last, and who leads by now.
-asio::awaitable<result<run::status>> read_saved(run::store& kept) {
+// What was saved last, and who leads by now. Whoever was killed still stands in the lease: only renewing it is leading.
+asio::awaitable<result<run::status>> read_saved(run::store& kept, duration patience) {
     auto loading = kept.load_status();
     const auto document = co_await std::move(loading);
     if (document.has_error())
@@ -90,12 +91,14 @@ asio::awaitable<result<run::status>> read_saved(run::store& kept) {
     auto saved = run::parse_status(document.value());
     if (saved.has_error())
         co_return wrong(error_kind::unavailable, "store", "what stands there is no status: " + saved.error().what);
-    auto asking = kept.read_lease();
-    const auto lease = co_await std::move(asking);
-    if (lease.has_error())
-        co_return lease.error();
-    saved->leader = lease->holder;
-    saved->leading = lease->holder == saved->holder && lease->epoch == saved->epoch;
+    auto looking = look_for_beat(&kept, patience);
+    const auto seen = co_await std::move(looking);
+    if (seen.has_error())
+        co_return seen.error();
+    const auto& lease = seen->row;
+    saved->leader = seen->beats ? lease.holder : std::string{};
+    saved->leading = seen->beats && lease.holder == saved->holder && lease.epoch == saved->epoch;
+    saved->silent_holder = seen->beats ? std::string{} : lease.holder;
     co_return saved;
 }
 
@@ -104,7 +107,7 @@ result<run::status> from_store(const options& asked) {
     if (kept.has_error())
         return kept.error();
     asio::io_context io{1};
-    return run_alone(io, read_saved(*kept.value()));
+    return run_alone(io, read_saved(*kept.value(), asked.daemon.lease / 2));
 }
 
 } // namespace

@@ -47,6 +47,11 @@ std::string line(std::string_view name, const std::string& value) {
 std::string leader_text(const run::status& s) {
     if (s.leading)
         return printable(s.holder) + " leads, epoch " + std::to_string(s.epoch);
+    if (!s.silent_holder.empty())
+        return "nobody leads: " + printable(s.silent_holder) +
+               " holds the lease, but did not renew it while this looked on: it is dead or cut off (or its --lease is "
+               "longer: say so here too); this is what " +
+               printable(s.holder) + " saw";
     if (!s.leader.empty())
         return printable(s.leader) + " leads; this is what " + printable(s.holder) + " saw";
     return "nobody leads; this is what " + printable(s.holder) + " saw";
@@ -64,7 +69,8 @@ std::string last_pass_text(const run::status& s, instant now) {
 }
 
 std::string good_pass_text(const run::status& s, instant now) {
-    return s.last_good_pass ? ago(*s.last_good_pass, now) : "none yet: none has read the whole world without a failure";
+    return s.last_good_pass ? ago(*s.last_good_pass, now)
+                            : "none yet: none has read the whole world and left nothing that failed or is retried";
 }
 
 // The process, its documents and its passes.

@@ -1,6 +1,7 @@
 #include "run/daemon.hpp"
 
 #include "base/text.hpp"
+#include "domain/reason.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -28,9 +29,14 @@ constexpr duration keys_every = std::chrono::hours{1};
 constexpr duration first_approval_wait = std::chrono::hours{1};
 constexpr duration longest_approval_wait = std::chrono::hours{24};
 constexpr std::size_t most_problems_told = 20;
+constexpr std::string_view approval_lock = "approval "; // and "VAULT PATH", beside the locks of steps
 
-bool any(const std::vector<domain::condition>& of, domain::weight heft) {
-    return std::any_of(of.begin(), of.end(), [&](const auto& c) { return c.heft == heft; });
+// A step that failed and is tried again has failed all the same: where nothing else goes wrong for an hour, somebody
+// has to hear of it.
+bool any_failing(const std::vector<domain::condition>& of) {
+    return std::any_of(of.begin(), of.end(), [](const auto& c) {
+        return c.heft == domain::weight::failed || c.reason == domain::reason::retrying;
+    });
 }
 
 std::string_view provider_of(std::string_view resource) {
@@ -148,11 +154,13 @@ void daemon::take(result<sourced> came) {
     bad_readings_ = 0;
     if (wanted_ && read.revision == revision_)
         return;
+    const bool first = wanted_ == nullptr;
     revision_ = read.revision;
     wanted_ = std::make_shared<const domain::desired>(std::move(read.specs.desired));
     with_.diagnostics.info("documents",
                            {{"new", revision_}, {"tokens", wanted_->tokens.size()}, {"source", wanted_->source}});
-    asked_ = true;
+    // The first that a process reads may be those that its predecessor had: restore() tells.
+    asked_ = asked_ || !first;
     interrupt("documents");
 }
 
@@ -231,9 +239,48 @@ asio::awaitable<void> daemon::restore() {
     auto came = co_await std::move(loading);
     if (came.has_error())
         co_return;
-    for (auto& [lock, trouble] : came.value())
-        world_.troubles.emplace(lock, std::move(trouble));
+    auto remembering = with_.memory.load_status();
+    const auto saved = co_await std::move(remembering);
+    const auto last = saved.has_value() ? parse_status(saved.value()) : result<status>{saved.error()};
+    // Other documents may mend what these were refused for.
+    if (last.has_error() || last->revision != printable(revision_))
+        asked_ = true;
+    for (auto& [lock, trouble] : came.value()) {
+        if (lock.starts_with(approval_lock))
+            restore_approval(lock.substr(approval_lock.size()), trouble);
+        // What another process was refused for its keys, this one has to try with its own.
+        else if (trouble.why.kind != error_kind::credential)
+            world_.troubles.emplace(lock, std::move(trouble));
+    }
     restored_ = true;
+}
+
+void daemon::restore_approval(const std::string& where, const domain::trouble& waiting) {
+    const auto space = where.find(' '); // a vault's name is a DNS label
+    if (space == std::string::npos || approvals_.contains({where.substr(0, space), where.substr(space + 1)}))
+        return;
+    auto name = where.substr(0, space);
+    auto path = where.substr(space + 1);
+    auto& vault = world_.vaults[name];
+    if (!vault.seen)
+        vault.seen.emplace();
+    vault->awaiting_approval.insert(path);
+    approvals_[{std::move(name), std::move(path)}] = {waiting.again, waiting.count};
+}
+
+// Everything that is backed off from, as the store keeps it.
+std::map<std::string, domain::trouble> daemon::troubles() const {
+    auto all = world_.troubles;
+    for (const auto& [where, waiting] : approvals_) {
+        const auto& [vault, path] = where;
+        const auto& [since, times] = waiting;
+        if (since != instant{})
+            all[std::string{approval_lock} + vault + " " + path] = {
+                {error_kind::refused, "vault " + vault + " folder " + path, "waits for an approval", 0, {}, {}},
+                times,
+                since};
+    }
+    return all;
 }
 
 // ---- passes
@@ -258,8 +305,8 @@ asio::awaitable<void> daemon::run() {
             next_ = instant::max();
             continue;
         }
-        // Who stands by has to have seen the world once, and no more.
-        if (!leads() && passes_ > 0) {
+        // Who stands by has to have seen the whole world once, and no more.
+        if (!leads() && shown_.last_whole_pass) {
             chronicle_.now_in(0, holder_, revision_, passes_);
             next_ = instant::max();
             continue;
@@ -408,7 +455,9 @@ void daemon::publish(const domain::desired& wanted, std::string revision, const 
     shown_.revision = std::move(revision);
     shown_.pass_began = began;
     shown_.pass_took = now - began;
-    if (!report.unsettled && !report.interrupted && !any(conditions, domain::weight::failed))
+    if (!report.interrupted)
+        shown_.last_whole_pass = now;
+    if (!report.unsettled && !report.interrupted && !any_failing(conditions))
         shown_.last_good_pass = now;
     shown_.conditions = std::move(conditions);
     shown_.tokens = tokens_of(wanted, world_, now);
@@ -430,13 +479,13 @@ void daemon::schedule(const pass_report& report, bool wrote) {
     const bool moved = report.changes > 0;
     gap_ = moved ? shortest_gap : std::min<duration>(gap_ * 2, settings_.interval);
     next_ = now + jittered(settings_.interval);
-    if (report.interrupted && wrote)
+    if (report.interrupted && (wrote || !shown_.last_whole_pass))
         next_ = now;
     else if (wrote && report.last.wake)
         next_ = std::min(next_, std::max(*report.last.wake, now + gap_));
     if (settings_.first_write && now < *settings_.first_write)
         next_ = std::min(next_, *settings_.first_write);
-    chronicle_.save(world_.troubles, to_json(this->now()));
+    chronicle_.save(troubles(), to_json(this->now()));
 }
 
 duration daemon::jittered(duration d) const {

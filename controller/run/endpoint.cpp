@@ -135,12 +135,12 @@ net::reply endpoint::state::ready() const {
     const auto s = now();
     if (!s.leading && !s.store_problem.empty())
         return plain(503, "not ready: the store does not answer, so this process neither leads nor stands by");
-    if (s.pass > 0)
+    if (s.last_whole_pass)
         return plain(200, s.leading ? "ready: leads" : "ready: stands by");
     if (s.revision.empty())
         return plain(503, s.specs_problem.empty() ? "not ready: the documents were not read yet"
                                                   : "not ready: there were no good documents yet");
-    return plain(503, "not ready: no pass has ended yet");
+    return plain(503, "not ready: no pass has seen the whole world yet");
 }
 
 net::reply endpoint::state::show_status(const urls::url_view& target) const {

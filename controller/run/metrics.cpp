@@ -72,7 +72,7 @@ struct metrics::state {
         family(all, "postern_specs_good", "Whether the newest documents are in force.").Add({});
     prometheus::Gauge& last_good_pass =
         family(all, "postern_last_good_pass_timestamp_seconds",
-               "When a pass last read the whole world and nothing failed; 0: never yet.")
+               "When a pass last read the whole world and ended with nothing that failed or is retried; 0: never yet.")
             .Add({});
     prometheus::Histogram& passes = prometheus::BuildHistogram()
                                         .Name("postern_reconcile_duration_seconds")

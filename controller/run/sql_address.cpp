@@ -11,6 +11,7 @@
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 namespace postern::run {
 
@@ -68,6 +69,46 @@ bool are_ports(std::string_view text) {
     });
 }
 
+// Of the settings that libpq itself looks at only when it connects: the words that it takes.
+const std::map<std::string, std::vector<std::string>>& words_of_settings() {
+    static const std::vector<std::string> wishes{"disable", "prefer", "require"};
+    static const std::vector<std::string> versions{"", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"};
+    static const std::map<std::string, std::vector<std::string>> all{
+        {"sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+        {"channel_binding", wishes},
+        {"gssencmode", wishes},
+        {"ssl_min_protocol_version", versions},
+        {"ssl_max_protocol_version", versions},
+        {"target_session_attrs", {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}}};
+    return all;
+}
+
+bool is_whole_number(std::string_view text) {
+    int value = 0;
+    const auto* end = text.data() + text.size();
+    const auto [stopped, failed] = std::from_chars(text.data(), end, value);
+    return failed == std::errc{} && stopped == end;
+}
+
+// What is wrong with these settings; empty where libpq will take them. Their values are not repeated: one may be part
+// of a password that was not written as an address wants it.
+std::string wrong_setting(const std::map<std::string, std::string>& given) {
+    if (given.contains("port") && !are_ports(given.at("port")))
+        return "its port is not a number from 1 to 65535";
+    for (const auto& [name, words] : words_of_settings()) {
+        const auto at = given.find(name);
+        if (at != given.end() && std::find(words.begin(), words.end(), at->second) == words.end())
+            return "its " + name + " is none of " + join(words, ", ");
+    }
+    for (const auto* name : {"connect_timeout", "tcp_user_timeout", "keepalives", "keepalives_idle",
+                             "keepalives_interval", "keepalives_count"}) {
+        const auto at = given.find(name);
+        if (at != given.end() && !is_whole_number(at->second))
+            return "its " + std::string{name} + " is not a whole number";
+    }
+    return {};
+}
+
 std::string quoted(const std::string& value) {
     std::string out = "'";
     for (const char c : value) {
@@ -106,8 +147,8 @@ result<sql_address> parse_postgres(const std::string& address) {
         if (option->dispchar[0] == '*' && option->val[0] != '\0')
             out.secrets.emplace_back(option->val);
     }
-    if (given.contains("port") && !are_ports(given.at("port")))
-        return wrong("its port is not a number from 1 to 65535; " + std::string{forms});
+    if (const auto what = wrong_setting(given); !what.empty())
+        return wrong(what + "; " + std::string{forms} + ", with settings behind a ?");
     out.shown = shown(given);
     if (!all_here(given) && from_environment("PGSSLMODE").empty())
         given.try_emplace("sslmode", "require");

@@ -266,6 +266,11 @@ status read_status(const json::object& in) {
     s.pass = number(in, "pass");
     s.pass_began = maybe_time(in, "passBegan");
     s.pass_took = maybe_duration(in, "passTook");
+    // Older versions did not save these.
+    if (in.contains("silentHolder"))
+        s.silent_holder = text(in, "silentHolder");
+    if (in.contains("lastWholePass"))
+        s.last_whole_pass = maybe_time(in, "lastWholePass");
     s.last_good_pass = maybe_time(in, "lastGoodPass");
     s.next_pass = maybe_time(in, "nextPass");
     s.tokens = each(in, "tokens", read_token);
@@ -350,6 +355,7 @@ std::string to_json(const status& s) {
                            {"epoch", s.epoch},
                            {"leading", s.leading},
                            {"leader", printable(s.leader)},
+                           {"silentHolder", printable(s.silent_holder)},
                            {"observing", s.observing},
                            {"revision", printable(s.revision)},
                            {"specsProblem", printable(s.specs_problem)},
@@ -359,6 +365,7 @@ std::string to_json(const status& s) {
                            {"pass", s.pass},
                            {"passBegan", time_json(s.pass_began)},
                            {"passTook", duration_json(s.pass_took)},
+                           {"lastWholePass", time_json(s.last_whole_pass)},
                            {"lastGoodPass", time_json(s.last_good_pass)},
                            {"nextPass", time_json(s.next_pass)},
                            {"tokens", to_array(s.tokens)},

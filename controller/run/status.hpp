@@ -40,6 +40,8 @@ struct status {
     std::int64_t epoch = 0;
     bool leading = false;
     std::string leader; // who leads, as the lease says; empty: nobody, or it is not known
+    // Who holds the lease, but did not renew it while somebody looked on: only in what was read from a store.
+    std::string silent_holder;
     bool observing = false;
     std::string revision;      // of the documents in force; empty: none were ever good
     std::string specs_problem; // why newer documents, or a newer reading, are not in force; empty: they are
@@ -49,7 +51,8 @@ struct status {
     std::int64_t pass = 0;             // passes ended
     std::optional<instant> pass_began; // of the last that ended
     std::optional<duration> pass_took;
-    std::optional<instant> last_good_pass; // read the whole world, and nothing failed
+    std::optional<instant> last_whole_pass; // read the whole world, and was not interrupted
+    std::optional<instant> last_good_pass;  // the same, and nothing failed or was still failing (`Retrying`) at its end
     std::optional<instant> next_pass;
     std::vector<token_status> tokens; // sorted by name
     std::vector<connection_status> connections;

@@ -1,4 +1,6 @@
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/json.hpp>
+#include <boost/url/parse.hpp>
 #include <doctest/doctest.h>
 
 #include <array>
@@ -16,6 +18,7 @@
 #include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 // The program as a user meets it: arguments, environment, exit codes, streams; against the miniature cloud.
 
@@ -65,11 +68,13 @@ bool says(const std::string& text, std::string_view words) {
 class cloud {
 public:
     cloud() {
+        const auto said = (here_.at / "err").string();
         std::array<int, 2> ends{};
         if (pipe(ends.data()) != 0 || (pid_ = fork()) < 0)
             throw std::runtime_error("no process");
         if (pid_ == 0) {
             dup2(ends[1], STDOUT_FILENO);
+            dup2(creat(said.c_str(), 0600), STDERR_FILENO);
             const auto name = binaries + "/postern-cloud";
             execl(name.c_str(), name.c_str(), "--exit-with-parent", nullptr);
             _exit(127);
@@ -81,12 +86,37 @@ public:
             throw std::runtime_error("postern-cloud said nothing");
         is_ = json::parse(line.data()).as_object();
     }
+    // It ends with 3 where a consumer was refused.
     ~cloud() {
-        kill(pid_, SIGTERM);
-        waitpid(pid_, nullptr, 0);
+        if (pid_ == 0)
+            return;
+        const auto how = end();
+        CHECK_MESSAGE(how.code == 0, how.err);
     }
     cloud(const cloud&) = delete;
     cloud& operator=(const cloud&) = delete;
+
+    ended end() {
+        int status = 0;
+        const auto pid = std::exchange(pid_, 0);
+        kill(pid, SIGTERM);
+        waitpid(pid, &status, 0);
+        return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, {}, read(here_.at / "err")};
+    }
+
+    // One request of its control origin.
+    void control(const std::string& path, const json::object& body) const {
+        const auto origin = boost::urls::parse_uri((*this)["control"]).value();
+        const auto text = json::serialize(body);
+        boost::asio::ip::tcp::iostream line{std::string{origin.host()}, std::string{origin.port()}};
+        line << "POST " << path << " HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: " << text.size()
+             << "\r\n\r\n"
+             << text << std::flush;
+        std::string protocol;
+        int status = 0;
+        line >> protocol >> status;
+        REQUIRE(status == 200);
+    }
 
     std::string operator[](const char* name) const { return json::value_to<std::string>(is_.at(name)); }
 
@@ -122,6 +152,7 @@ public:
     }
 
 private:
+    scratch here_;
     pid_t pid_ = 0;
     json::object is_;
 };
@@ -240,6 +271,26 @@ TEST_CASE("plan, apply and plan again, from nothing to no changes") {
     auto again = run("apply --auto-approve -o json " + specs, there.environment());
     CHECK(again.code == 0);
     CHECK(json::parse(again.out).at("steps").as_array().empty());
+}
+
+TEST_CASE("the miniature cloud tells by its exit status that a consumer was refused, unless that was meant") {
+    const std::string variable = "CF_ACCESS_SVC_PROBE";
+    for (const bool meant : {false, true}) {
+        CAPTURE(meant);
+        cloud there;
+        const scratch here;
+        there.write_specs(here.at, "I authorize " + variable);
+        auto applied = run("apply --auto-approve " + here.at.string(), there.environment());
+        REQUIRE_MESSAGE(applied.code == 0, applied.err);
+        json::object change{{"name", there["herokuApp"]}, {"config", json::object{{variable, "garbage"}}}};
+        if (meant)
+            change["onPurpose"] = "a test of the excuse";
+        there.control("/state/heroku-apps", change);
+        const auto how = there.end();
+        CHECK(how.code == (meant ? 0 : 3));
+        CHECK(says(how.err, "heroku:" + there["herokuApp"] + "/" + variable + " was refused at " + there["appHost"]) !=
+              meant);
+    }
 }
 
 TEST_CASE("apply: 3 where somebody is needed, 1 where something cannot be reached, and 1 beats 3") {

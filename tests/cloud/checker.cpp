@@ -1,6 +1,7 @@
 #include "cloud/checker.hpp"
 
 #include <algorithm>
+#include <stdexcept>
 
 namespace postern::testcloud {
 
@@ -27,6 +28,37 @@ void checker::expect(const std::string& consumer_name, const std::string& place)
     auto& who = consumers_[consumer_name];
     who.name = consumer_name;
     who.hosts.insert(place);
+}
+
+void checker::excuse_from_now_on(excuse e) {
+    if (e.reason.empty())
+        throw std::logic_error("an excuse for a refusal needs a reason");
+    if (e.consumer.empty() && e.place.empty() && e.client_id.empty())
+        throw std::logic_error("an excuse names a consumer, a place or a client id; what one change by hand breaks is "
+                               "excused by on_purpose()");
+    excuses_.push_back(std::move(e));
+}
+
+void checker::on_purpose(const std::string& reason, const std::function<void()>& change) {
+    if (reason.empty())
+        throw std::logic_error("an excuse for a refusal needs a reason");
+    on_purpose_ = true;
+    try {
+        change();
+    } catch (...) {
+        on_purpose_ = false;
+        throw;
+    }
+    on_purpose_ = false;
+}
+
+void checker::meant(std::size_t count, const std::string& reason) {
+    const auto there = refusals().size();
+    if (reason.empty() || there != count)
+        throw std::logic_error("the test meant " + std::to_string(count) + " refusals (" + reason + "), not these " +
+                               std::to_string(there) + ":\n" + complaint());
+    for (auto& r : refusals_)
+        r.excused = true;
 }
 
 void checker::check(const std::string& cause, const touched& by) {
@@ -238,6 +270,8 @@ std::optional<refusal> checker::refused(const std::vector<std::optional<credenti
 }
 
 bool checker::excused(const refusal& r) const {
+    if (on_purpose_)
+        return true;
     auto fits = [](const std::string& wanted, const std::string& is) { return wanted.empty() || wanted == is; };
     return std::any_of(excuses_.begin(), excuses_.end(), [&](const excuse& e) {
         return fits(e.consumer, r.consumer) && fits(e.place, r.place) && fits(e.client_id, r.client_id);
@@ -248,6 +282,15 @@ std::vector<refusal> checker::refusals() const {
     std::vector<refusal> out;
     std::copy_if(refusals_.begin(), refusals_.end(), std::back_inserter(out),
                  [](const refusal& r) { return !r.excused; });
+    return out;
+}
+
+std::string checker::complaint() const {
+    std::string out;
+    for (const auto& r : refusals())
+        out += format_instant(r.at) + " " + r.consumer + " was refused at " + r.place + " with " +
+               (r.client_id.empty() ? "what is no credential" : "client id " + r.client_id) + ": " + r.why + " by " +
+               r.cause + (r.until ? ", until " + format_instant(*r.until) : ", to the end") + "\n";
     return out;
 }
 

@@ -5,6 +5,7 @@
 #include "cloud/heroku.hpp"
 #include "cloud/infisical.hpp"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -26,7 +27,11 @@
 //   - Access would not let that value pass one of its hosts, at any location (or at all of them: `only_everywhere`).
 // So a wrong value counts as much as a dead one; a removed or empty value is no refusal, nor is an application that is
 // gone or open to all, nor a host that never admitted this consumer. What is broken stays one refusal until it is whole
-// again (`until`). What a test does on purpose it excuses: excused refusals are kept apart.
+// again (`until`).
+//
+// Nobody has to ask for refusals: a cloud that ends with one that is not excused fails the test that it was in (see
+// cloud::when_refused). What a test breaks on purpose it excuses, with a reason and no wider than that: what a person
+// breaks at one instant by on_purpose(), what follows later by the consumer, place or credential that it concerns.
 namespace postern::testcloud {
 
 struct refusal {
@@ -42,11 +47,11 @@ struct refusal {
 };
 
 struct excuse {
-    // Each that is not empty must match.
+    // Each that is not empty must match; at least one is not.
     std::string consumer;
     std::string place;
     std::string client_id;
-    std::string reason;
+    std::string reason; // why a refusal is meant here; never empty
 };
 
 struct consumer {
@@ -73,11 +78,19 @@ public:
     void check(const std::string& cause, const touched& by = {});
 
     void expect(const std::string& consumer_name, const std::string& place);
-    void excuse_from_now_on(excuse e) { excuses_.push_back(std::move(e)); }
+    // Throws std::logic_error where the excuse has no reason, or covers everybody.
+    void excuse_from_now_on(excuse e);
     void excuse_no_more() { excuses_.clear(); }
+    // Excuses whoever is refused by this change alone, which the cloud must have been told of when it returns.
+    void on_purpose(const std::string& reason, const std::function<void()>& change);
+    // For a test that brings refusals about and has judged each of them: excuses them, where they are that many.
+    // Throws std::logic_error otherwise.
+    void meant(std::size_t count, const std::string& reason);
 
     // Not excused ones, in order; none is what a test asks for.
     std::vector<refusal> refusals() const;
+    // The same in words, a line each: who was refused where, when, with what, why and what brought it about.
+    std::string complaint() const;
     const std::vector<refusal>& all_refusals() const { return refusals_; }
     const std::map<std::string, consumer>& consumers() const { return consumers_; }
 
@@ -112,6 +125,7 @@ private:
     std::map<std::string, std::set<std::pair<std::string, std::string>>> pairs_; // app id → (id var, secret var)
     std::vector<refusal> refusals_;
     std::vector<excuse> excuses_;
+    bool on_purpose_ = false;
     std::map<std::string, std::set<std::string>> places_by_token_; // token id (or "*") → places
     std::map<std::string, std::string> guards_;                    // place → app id, of one generation
     std::uint64_t guards_generation_ = ~std::uint64_t{0};

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <stdexcept>
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -20,6 +23,11 @@ struct fixture {
         all.seed_example();
         token = by.mint("probe");
     }
+    // Each test here is about refusals, and has judged those that it brought about.
+    ~fixture() { all.checks.meant(refusals().size(), "what the test is about"); }
+    fixture(const fixture&) = delete;
+    fixture& operator=(const fixture&) = delete;
+
     void deliver(const std::string& value) {
         by.heroku("PATCH", "/apps/raxx-console-prod/config-vars", json::object{{"CRED", value}});
     }
@@ -194,6 +202,73 @@ TEST_CASE_FIXTURE(fixture, "what a test does on purpose it excuses") {
     CHECK(refusals().empty());
     REQUIRE(all.checks.all_refusals().size() == 1);
     CHECK(all.checks.all_refusals()[0].excused);
+}
+
+TEST_CASE_FIXTURE(fixture, "an excuse says why, and for whom") {
+    by.admit(token.id);
+    deliver(token.value());
+    CHECK_THROWS_AS(all.checks.excuse_from_now_on({app_var, "", "", ""}), std::logic_error);
+    CHECK_THROWS_AS(all.checks.excuse_from_now_on({"", "", "", "whatever it is"}), std::logic_error);
+    CHECK_THROWS_AS(all.checks.on_purpose("", [] {}), std::logic_error);
+    all.checks.excuse_from_now_on({vault_key, "", "", "another consumer"});
+    all.checks.on_purpose("the change in here", [&] { deliver("rubbish"); });
+    CHECK(refusals().empty());
+    deliver(token.value());
+    deliver("rubbish");
+    CHECK(refusals().size() == 1);
+    CHECK_THROWS_AS(all.checks.meant(2, "two of them"), std::logic_error);
+    CHECK(refusals().size() == 1);
+    all.checks.meant(1, "one of them");
+    CHECK(refusals().empty());
+}
+
+namespace {
+
+std::string told; // by a cloud that ended
+
+// What that cloud makes of its end, with somebody else in the place of the test framework.
+std::string told_at_the_end_of(const std::function<void(cloud&, caller&)>& life) {
+    told.clear();
+    const auto before = cloud::when_refused;
+    cloud::when_refused = [](const std::string& complaint) { told = complaint; };
+    {
+        cloud all;
+        all.seed_example();
+        caller by{all};
+        life(all, by);
+    }
+    cloud::when_refused = before;
+    return told;
+}
+
+} // namespace
+
+TEST_CASE("a cloud that ends with a refusal says who was refused where, when, with what, why and by what") {
+    auto life = [](cloud& all, caller& by, bool excused) {
+        const auto token = by.mint("probe");
+        by.admit(token.id);
+        by.heroku("PATCH", "/apps/raxx-console-prod/config-vars", json::object{{"CRED", token.value()}});
+        all.advance(90s);
+        if (excused)
+            all.checks.excuse_from_now_on({app_var, "", "", "a test of the excuse"});
+        by.cloudflare("PUT", "/service_tokens/" + token.id, {{"name", "x"}, {"enabled", false}});
+    };
+    const auto said = told_at_the_end_of([&](cloud& all, caller& by) { life(all, by, false); });
+    for (const auto* word : {app_var, "console.raxx.app", "2026-11-23T10:01:30Z", ".access", "disabled",
+                             "cloudflare PUT /client/v4", "to the end"})
+        CHECK_MESSAGE(said.find(word) != std::string::npos, word, " is not in ", said);
+    CHECK(told_at_the_end_of([&](cloud& all, caller& by) { life(all, by, true); }).empty());
+    CHECK(told_at_the_end_of([](cloud&, caller&) {}).empty());
+}
+
+TEST_CASE("a refusal that no test asks about fails the test that it is in" * doctest::should_fail()) {
+    cloud all;
+    all.seed_example();
+    caller by{all};
+    const auto token = by.mint("probe");
+    by.admit(token.id);
+    by.heroku("PATCH", "/apps/raxx-console-prod/config-vars", json::object{{"CRED", token.value()}});
+    by.heroku("PATCH", "/apps/raxx-console-prod/config-vars", json::object{{"CRED", "rubbish"}});
 }
 
 TEST_CASE_FIXTURE(fixture, "one lagging location is a refusal, unless only a refusal everywhere counts") {

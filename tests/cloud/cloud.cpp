@@ -1,6 +1,8 @@
 #include "cloud/cloud.hpp"
 
 #include <algorithm>
+#include <cstdlib>
+#include <iostream>
 
 namespace postern::testcloud {
 
@@ -26,6 +28,25 @@ instant cloud::default_start() {
 cloud::cloud(std::uint64_t seed, instant start)
     : time(start), ids(seed), access(time, ids, ledger), vault(time, ids, ledger), platform(time, ids, ledger),
       network(time, ids, access), checks(time, ledger, access, vault, platform, network) {}
+
+constinit void (*cloud::when_refused)(const std::string&) = [](const std::string& complaint) {
+    std::cerr << "consumers were refused:\n" << complaint;
+    std::abort();
+};
+
+cloud::~cloud() {
+    const auto complaint = checks.complaint();
+    if (!complaint.empty())
+        when_refused(complaint);
+}
+
+void cloud::broken_by_hand(const std::string& reason, const std::function<void()>& change) {
+    auto and_seen = [&] {
+        change();
+        changed("by hand: " + reason);
+    };
+    checks.on_purpose(reason, and_seen);
+}
 
 void cloud::seed_example() {
     example.api_token = dice::secret("cfut_", 40);

@@ -11,6 +11,7 @@
 #include "cloud/virtual_time.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 
@@ -24,6 +25,15 @@ public:
     // `seed` fixes every id. Time stands still at `start` until it is moved, or flow() is called on `time`.
     explicit cloud(std::uint64_t seed = 1, instant start = default_start());
     static instant default_start();
+    // Tells when_refused of the refusals that nobody excused.
+    ~cloud();
+    cloud(const cloud&) = delete;
+    cloud& operator=(const cloud&) = delete;
+
+    // What becomes of a program in which a cloud ends with refusals that nobody excused, told by the
+    // checker's complaint. Without further ado it prints them and aborts; cloud/fail_on_refusal.cpp, linked with
+    // doctest, fails the test case.
+    static void (*when_refused)(const std::string& complaint);
 
     virtual_time time;
     dice ids;
@@ -49,6 +59,8 @@ public:
 
     // To be called after a change by hand: edges learn of it, the checker looks.
     void changed(const std::string& cause = "a change by hand", const touched& by = {});
+    // A person breaks something: changes it, and is the excuse for whoever is refused by that at once.
+    void broken_by_hand(const std::string& reason, const std::function<void()>& change);
     // Moves time, stopping at every instant at which something falls due.
     void advance(duration by);
     void advance_to(instant at);

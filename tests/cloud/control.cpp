@@ -24,7 +24,7 @@ const std::string_view control_help = R"(The control origin (plain HTTP, JSON in
   POST /books/leaks              {"text"}: names of the secrets that occur in it
   POST /books/expect             {"consumer":"heroku:app/VAR","place":"host[/path]"}
   POST /books/excuse             {"consumer","place","clientId","reason"}: refusals that match every given one are excused from now on;
-                                 {"end":true}: none is any more
+                                 a reason and one of the others must be there; {"end":true}: none is any more
   POST /books/settings           {"ownFolders":["/MooseQuest/postern"],"onlyEverywhere":false,"enabled":true}
   POST /books/check              look now; DELETE /books/requests forgets the requests
   GET  /state                    all of /state/cloudflare, /state/infisical, /state/heroku, /state/edge (values of secrets included)
@@ -45,6 +45,9 @@ const std::string_view control_help = R"(The control origin (plain HTTP, JSON in
   POST /state/clock-skew         {"service":"cloudflare|infisical|heroku|edge","seconds":n}: how far its Date header is off
   POST /state/switches           {"cloudflare":{},"infisical":{},"heroku":{},"edge":{}}: see the *_switches structs; GET /state shows all
   POST /operator                 {"service":"cloudflare|infisical|heroku","method","target","body"}: the service's own API, as its operator
+
+With "onPurpose":"why" in the body of /operator and of POST /state/..., who is refused by that very request is excused.
+A refusal that is not excused makes postern-cloud end with status 3 and say who was refused.
 )";
 
 namespace {
@@ -210,13 +213,24 @@ reply control::books(const request& r, const json::object& body) {
     return done();
 }
 
+reply control::meant(const json::object& body, const std::function<reply()>& act) {
+    const auto why = text_at(body, "onPurpose");
+    if (!why)
+        return act();
+    reply out;
+    cloud_.checks.on_purpose(*why, [&] { out = act(); });
+    return out;
+}
+
 reply control::operate(const json::object& body) {
     const auto to = parse_service(text_at(body, "service").value_or(""));
     if (!to || *to == service::control || *to == service::edge)
         return bad("\"service\" is cloudflare, infisical or heroku");
     const auto* sent = body.if_contains("body");
-    return cloud_.as_operator(*to, text_at(body, "method").value_or("GET"), text_at(body, "target").value_or("/"),
-                              sent == nullptr ? json::value{} : *sent);
+    return meant(body, [&] {
+        return cloud_.as_operator(*to, text_at(body, "method").value_or("GET"), text_at(body, "target").value_or("/"),
+                                  sent == nullptr ? json::value{} : *sent);
+    });
 }
 
 reply control::read_state(const request& r) {
@@ -229,11 +243,13 @@ reply control::read_state(const request& r) {
 
 reply control::write_state(const request& r, const json::object& body) {
     const auto part = r.segments.size() > 1 ? r.segments[1] : std::string{};
-    auto out = write_part(cloud_, part, body);
-    if (out.is_null())
-        return bad("no such state to write: " + part);
-    cloud_.changed("control: " + part);
-    return json_reply(200, out);
+    return meant(body, [&] {
+        auto out = write_part(cloud_, part, body);
+        if (out.is_null())
+            return bad("no such state to write: " + part);
+        cloud_.changed("control: " + part);
+        return json_reply(200, out);
+    });
 }
 
 } // namespace postern::testcloud

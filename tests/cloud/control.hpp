@@ -2,6 +2,7 @@
 
 #include "cloud/cloud.hpp"
 
+#include <functional>
 #include <string_view>
 
 // The control origin, for tests that run real programs against the miniature cloud: time, faults, the books, and the
@@ -25,6 +26,8 @@ private:
     reply read_state(const request& r);
     reply write_state(const request& r, const json::object& body);
     reply operate(const json::object& body);
+    // What the body says is done on purpose is the excuse for whoever is refused by it.
+    reply meant(const json::object& body, const std::function<reply()>& act);
     fault read_fault(const json::object& body);
 
     cloud& cloud_;

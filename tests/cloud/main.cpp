@@ -23,6 +23,9 @@ using namespace postern::testcloud;
 
 namespace {
 
+constexpr int refused_somebody = 3;
+int status = 0; // with which it ends
+
 constexpr std::string_view usage =
     R"(postern-cloud: Cloudflare Access, Infisical, Heroku and the Access edge in one process, on loopback.
 
@@ -34,7 +37,8 @@ constexpr std::string_view usage =
   --exit-with-parent  stop when the process that started this one is gone
   --help
 
-The first line of stdout is a JSON object: cloudflare, infisical, heroku, edge, control (URLs), accountId, apiToken,
+It ends with 0, with 3 where a consumer was refused whom nobody excused (who, where and why stands on stderr), with 1
+where it cannot serve. The first line of stdout is a JSON object: cloudflare, infisical, heroku, edge, control (URLs), accountId, apiToken,
 infisicalClientId, infisicalClientSecret, projectId, projectSlug, environment, herokuApiKey, herokuApp, appId, appHost,
 and with --tls caFile.
 
@@ -163,6 +167,10 @@ int main(int argc, char** argv) {
             std::cout << usage << control_help;
             return 0;
         }
+    cloud::when_refused = [](const std::string& complaint) {
+        std::cerr << "postern-cloud: consumers were refused:\n" << complaint;
+        status = refused_somebody;
+    };
     try {
         serve(read_options(arguments));
     } catch (const boost::system::system_error& e) {
@@ -172,5 +180,5 @@ int main(int argc, char** argv) {
         std::cerr << "postern-cloud: " << e.what() << '\n';
         return 1;
     }
-    return 0;
+    return status;
 }

@@ -210,6 +210,7 @@ TEST_CASE("the control origin moves time, plans faults, and shows the books and 
     CHECK(get("/books/refusals").as_array().empty());
     post("/time/advance", {{"seconds", 3600}});
     CHECK(get("/books/refusals").as_array().size() == 2);
+    s.all.checks.meant(2, "the token was let expire");
     CHECK(parsed(post("/books/leaks", {{"text", value}})).at("leaks").as_array().size() == 1);
 
     json::object step{{"service", "heroku"}, {"method", "PATCH"}, {"target", "/apps/made-app/config-vars"}};

@@ -1,5 +1,6 @@
 """What a worker has to live through, one function a case. Each gets a World of its own and raises where a promise does
-not hold; run.py looks after every case whether a consumer was refused or a secret was printed."""
+not hold; a World fails the case in which a consumer was refused, and run.py looks whether a secret was printed."""
+import datetime
 import http.client
 import json
 import pathlib
@@ -30,6 +31,11 @@ def whole(world):
     return set(BOTH) <= set(names) and len(held) == 1 and None not in held
 
 
+def spoil_config_var(world):
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"},
+                                                 "onPurpose": "drift, which is to be repaired"})
+
+
 def store_of(world):
     return "sqlite:" + str(world.folder / "store.db")
 
@@ -52,6 +58,10 @@ def edit(path, old, new):
     text = path.read_text()
     expect("the test finds what it edits", old in text)
     path.write_text(text.replace(old, new))
+
+
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def journal(world, store):
@@ -90,13 +100,11 @@ def saved_broken_and_repaired_specs(world):
     expect("it says where: " + refused["what"], "token.yaml:" in refused["what"])
     expect("the worker lives", worker.process.poll() is None)
     before = len(world.writes())
-    world.control("POST", "/books/excuse", {})
-    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
+    spoil_config_var(world)
     since = worker.mark()
     worker.signal(signal.SIGHUP)
     settled(worker, since=since)
     expect("the last good documents stay in force: drift is repaired", whole(world))
-    world.control("POST", "/books/excuse", {"end": True})
     expect("by a write", len(world.writes()) > before)
     since = worker.mark()
     token.write_text(good.replace("cadenceKey: cf_access_service_token", "cadenceKey: another_name"))
@@ -326,8 +334,7 @@ def the_store_goes_and_comes_back(world):
         server.stop()
         worker.wait_for("not leading any more", since=since, timeout=20)
         before = len(world.writes())
-        world.control("POST", "/books/excuse", {})
-        world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "config": {KEY: "garbage"}})
+        spoil_config_var(world)
         worker.signal(signal.SIGHUP)
         time.sleep(1)
         expect("without the lease nothing is written", len(world.writes()) == before)
@@ -335,8 +342,73 @@ def the_store_goes_and_comes_back(world):
         server.start()
         led(worker, since=since, timeout=30)
         settled(worker, since=since)
-        world.control("POST", "/books/excuse", {"end": True})
         expect("and then it is repaired", whole(world))
+
+
+def attempts(world, word):
+    return [r for r in world.writes() if word in r["target"]]
+
+
+def restarted(world, worker, store):
+    """The next process, after a pass of its own as the leader."""
+    expect("SIGTERM: 0", worker.stop()[0] == 0)
+    successor = world.worker(world.specs, *FAST, "--store", store)
+    successor.wait_for("pass", wrote=True, timeout=30)
+    successor.wait_for("pass", since=successor.mark(), wrote=True, timeout=30)
+    return successor
+
+
+def an_approval_is_waited_for_across_a_restart(world):
+    store = store_of(world)
+    world.control("POST", "/state/switches", {"infisical": {"approvalPaths": [CREDENTIALS]}})
+    worker = world.worker(world.specs, *FAST, "--store", store)
+    worker.wait_for("condition", reason="AwaitingApproval")
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    before = len(attempts(world, KEY))
+    expect("a write was tried", before >= 1)
+    restarted(world, worker, store)
+    expect("and is not tried again by another process", len(attempts(world, KEY)) == before)
+
+
+def what_was_refused_is_put_off_across_a_restart(world):
+    store = store_of(world)
+    world.control("POST", "/faults", {"service": "heroku", "action": "answer", "method": "PATCH", "status": 422,
+                                      "times": 1000, "body": {"id": "invalid_params", "message": "no such value"}})
+    worker = world.worker(world.specs, *FAST, "--store", store)
+    worker.wait_for("step failed", action="deliver")
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    before = len(attempts(world, "config-vars"))
+    successor = restarted(world, worker, store)
+    expect("nothing is tried again by another process", len(attempts(world, "config-vars")) == before)
+    world.control("DELETE", "/faults")
+    since = successor.mark()
+    successor.signal(signal.SIGHUP)
+    settled(successor, since=since)
+    expect("but when somebody asks", whole(world))
+
+
+def a_pass_that_leaves_something_retried_is_not_good(world):
+    store = store_of(world)
+    world.control("POST", "/faults", {"service": "heroku", "action": "answer", "method": "PATCH", "status": 429,
+                                      "headers": {"Retry-After": "20"}, "times": 1000,
+                                      "body": {"id": "rate_limit", "message": "Your account reached the API limit"}})
+    worker = world.worker(world.specs, *FAST, "--store", store)
+
+    def status():
+        return json.loads(world.run("status", "--store", store, "-o", "json", POSTERN_LEASE="6s").stdout)
+
+    worker.wait_for("pass", wrote=True, interrupted=False)
+    eventually("the status is saved", lambda: world.run("status", "--store", store, POSTERN_LEASE="6s").returncode == 0)
+    shown = status()
+    told = {c["reason"] for c in shown["conditions"] if c["weight"] in ("waiting", "failed")}
+    expect(f"the delivery is retried: {told}", "Retrying" in told)
+    expect("the world was seen", shown["lastWholePass"] is not None)
+    # One that only looked, before it led, may have been.
+    good = shown["lastGoodPass"]
+    expect(f"but the pass was not good: {good}", good is None or moment(good) < moment(shown["passBegan"]))
+    world.control("DELETE", "/faults")
+    eventually("then one is", lambda: status()["lastGoodPass"] not in (None, good))
 
 
 def the_store_is_deleted(world):
@@ -476,6 +548,19 @@ def seen_from_outside(world):
     expect("not on every address without a token", other.process.wait(20) == 1)
 
 
+def ready_only_after_a_whole_pass(world):
+    world.control("POST", "/faults", {"service": "infisical", "action": "hang", "times": 1000})
+    worker = world.worker(world.specs, "--interval", "1h", "--lease", "6s", "--store", store_of(world), "--listen",
+                          "127.0.0.1:0")
+    eventually("it asks", world.requests)
+    worker.signal(signal.SIGHUP)
+    worker.wait_for("pass", interrupted=True)
+    ready, why, *_ = fetch(worker, "/readyz")
+    expect(f"after a pass that was interrupted: {ready} {why}", ready == 503)
+    world.control("DELETE", "/faults")
+    eventually("after a whole one", lambda: fetch(worker, "/readyz")[0] == 200)
+
+
 def rotate_asks_the_leader(world):
     store = store_of(world)
     worker = world.worker(world.specs, "--interval", "1h", "--lease", "6s", "--store", store)
@@ -490,6 +575,24 @@ def rotate_asks_the_leader(world):
                       POSTERN_LEASE="6s")
     expect("rotate --compromised: 0\n" + ended.stdout + ended.stderr, ended.returncode == 0)
     expect("the old one is gone", len(world.tokens("status-probe")) == 1)
+
+
+def rotate_ends_where_the_leader_is_blocked(world):
+    store = store_of(world)
+    worker = world.worker(world.specs, "--interval", "1h", "--lease", "6s", "--store", store)
+    settled(worker)
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "locked": True})
+    began = time.monotonic()
+    asked = world.run("rotate", PROBE, world.specs, "--auto-approve", "--store", store, "--wait", "150s",
+                      POSTERN_LEASE="6s")
+    took = time.monotonic() - began
+    said = asked.stdout + asked.stderr
+    expect(f"it ends with 3, as it does alone: {asked.returncode}\n" + said, asked.returncode == 3)
+    expect(f"at once, not after the whole wait: {took:.0f} s", took < 100)
+    expect("with the reason\n" + said, "AppUnreadable" in said and "stands in the record" in said)
+    world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "locked": False})
+    worker.signal(signal.SIGHUP)
+    worker.wait_for("step", action="mint", since=worker.mark() - 1)
 
 
 def the_brake(world):
@@ -568,4 +671,4 @@ def dynos_that_overlap(world):
 
 CASES = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__code__", None) and value.__code__.co_varnames[:1] == ("world",)
-         and name not in ("whole", "store_of", "no_doubles", "several", "journal", "stopped_leader")]
+         and name not in ("whole", "store_of", "spoil_config_var", "attempts", "no_doubles", "several", "journal", "stopped_leader")]

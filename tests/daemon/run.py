@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The real worker, and what is done to it: tests/daemon/run.py BUILD_DIR [--only WORD] [--jobs N]
 
-Each case has a miniature cloud of its own. After each one the cloud is asked whether a consumer was ever refused, and
-everything that was printed or written is searched for the secrets that the cloud gave out. Prints a line per case.
+Each case has a miniature cloud of its own, which fails it where a consumer was ever refused without an excuse. After each
+one everything that was printed or written is searched for the secrets that the cloud gave out. Prints a line per case.
 """
 import argparse
 import concurrent.futures
@@ -18,19 +18,16 @@ from world import World  # noqa: E402
 
 def play(build, case):
     began = time.monotonic()
-    with World(build) as world:
-        try:
+    wrong = ""
+    try:
+        with World(build) as world:
             case(world)
-            refusals = [r for r in world.refusals() if not r["excused"]]
-            if refusals:
-                raise AssertionError(f"{len(refusals)} refusals; the first: {refusals[0]}")
             for worker in world.workers:
                 worker.kill()
             if leaks := world.leaks():
                 raise AssertionError(f"{leaks} of the cloud's secrets were printed or written")
-            wrong = ""
-        except Exception:  # the report is the point
-            wrong = traceback.format_exc()
+    except Exception:  # the report is the point
+        wrong = traceback.format_exc()
     return case.__name__, wrong, time.monotonic() - began
 
 

@@ -10,6 +10,8 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -227,10 +229,42 @@ TEST_CASE("postern status sends the bearer token, and says what is wrong without
     CHECK(says(absent.out, "environment variable MINE"));
 }
 
+namespace {
+
+// Somebody who holds a lease and renews it, on a thread and a connection of its own.
+class beating {
+public:
+    beating(const std::string& address, run::lease_row held)
+        : kept_(run::make_store(address).value()), thread_([this, held] { beat(held); }) {}
+    ~beating() {
+        ended_ = true;
+        thread_.join();
+    }
+    beating(const beating&) = delete;
+    beating& operator=(const beating&) = delete;
+
+private:
+    void beat(run::lease_row held) {
+        boost::asio::io_context io{1};
+        while (!ended_) {
+            const auto next = testing::run(io, kept_->renew_lease(held));
+            if (next.has_value() && next.value())
+                held = *next.value();
+            std::this_thread::sleep_for(std::chrono::milliseconds{100});
+        }
+    }
+
+    std::unique_ptr<run::store> kept_;
+    std::atomic<bool> ended_{false};
+    std::thread thread_;
+};
+
+} // namespace
+
 TEST_CASE("postern status reads the store: what was saved last, and who leads by now") {
     testing::temporary_file file{""};
     const auto address = "sqlite:" + file.path();
-    const auto flag = "--store " + address;
+    const auto flag = "--lease 4s --store " + address;
     boost::asio::io_context io{1};
     const auto kept = run::make_store(address).value();
     const auto nothing = status_of(flag);
@@ -243,16 +277,33 @@ TEST_CASE("postern status reads the store: what was saved last, and who leads by
     REQUIRE(taken);
     s.epoch = taken->epoch;
     REQUIRE(testing::run(io, kept->save_status(taken->epoch, run::to_json(s))).has_value());
-    const auto led = status_of(flag);
-    CHECK(led.code == 0);
-    CHECK(says(led.out, "worker/1/ab leads, epoch"));
-    CHECK(says(led.out, "console-self-probe"));
-    CHECK(status_of("-o json", "DATABASE_URL=" + address).out == status_of(flag + " -o json").out);
-    CHECK(run::parse_status(status_of(flag + " -o json probe").out)->tokens.size() == 1);
+    run::lease_row held = *taken;
+    {
+        const beating alive{address, held};
+        const auto led = status_of(flag);
+        CHECK(led.code == 0);
+        CHECK_MESSAGE(says(led.out, "worker/1/ab leads, epoch"), led.out);
+        CHECK(says(led.out, "console-self-probe"));
+        CHECK(status_of("-o json", "POSTERN_LEASE=4s DATABASE_URL=" + address).out == status_of(flag + " -o json").out);
+        CHECK(run::parse_status(status_of(flag + " -o json probe").out)->tokens.size() == 1);
+    }
+    // It was killed, and nobody has taken its place.
+    const auto dead = status_of(flag);
+    CHECK(dead.code == 0);
+    CHECK_MESSAGE(says(dead.out, "nobody leads: worker/1/ab holds the lease, but did not renew it"), dead.out);
+    const auto told = run::parse_status(status_of(flag + " -o json").out);
+    CHECK_FALSE(told->leading);
+    CHECK(told->leader.empty());
+    CHECK(told->silent_holder == "worker/1/ab");
 
-    const auto next = testing::run(io, kept->take_lease(*taken, "worker/2/cd")).value();
+    const auto there = testing::run(io, kept->read_lease()).value();
+    const auto next = testing::run(io, kept->take_lease(there, "worker/2/cd")).value();
     REQUIRE(next);
-    CHECK(says(status_of(flag).out, "worker/2/cd leads; this is what worker/1/ab saw"));
+    held = *next;
+    {
+        const beating alive{address, held};
+        CHECK(says(status_of(flag).out, "worker/2/cd leads; this is what worker/1/ab saw"));
+    }
     CHECK(testing::run(io, kept->release_lease(*next)).has_value());
     CHECK(says(status_of(flag).out, "nobody leads"));
     const auto none = status_of("--store sqlite:" + file.path() + ".not");

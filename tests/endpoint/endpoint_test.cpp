@@ -31,6 +31,7 @@ run::status some_status() {
     s.revision = "abc123";
     s.leading = true;
     s.pass = 1;
+    s.last_whole_pass = parse_instant("2026-11-23T10:00:00Z").value();
     s.tokens.resize(2);
     s.tokens[0].name = "console";
     s.tokens[1].name = "probe";
@@ -96,7 +97,7 @@ TEST_CASE("healthz is for anybody while the loop lives") {
     CHECK(guarded.ask(get("/healthz")).status == 200);
 }
 
-TEST_CASE("readyz is 200 only after a pass, while it leads or stands by, and tells strangers nothing else") {
+TEST_CASE("readyz is 200 only after a whole pass, while it leads or stands by, and tells strangers nothing else") {
     house d{with_token()};
     CHECK(d.ask(get("/readyz")).status == 200);
     CHECK(d.ask(get("/readyz")).body == "ready: leads\n");
@@ -110,10 +111,12 @@ TEST_CASE("readyz is 200 only after a pass, while it leads or stands by, and tel
     d.now.leading = true; // until its lease ends
     CHECK(d.ask(get("/readyz")).status == 200);
     d.now.store_problem.clear();
-    d.now.pass = 0;
+    d.now.last_whole_pass.reset(); // one was interrupted
     got = d.ask(get("/readyz"));
     CHECK(got.status == 503);
-    CHECK(got.body == "not ready: no pass has ended yet\n");
+    CHECK(got.body == "not ready: no pass has seen the whole world yet\n");
+    d.now.leading = false;
+    CHECK(d.ask(get("/readyz")).status == 503);
     d.now.revision.clear();
     CHECK(d.ask(get("/readyz")).body == "not ready: the documents were not read yet\n");
     d.now.specs_problem = "specs/secret-project.yaml:1:1: no";

@@ -32,6 +32,8 @@ run::status full() {
     s.pass = 1234567890123;
     s.pass_began = t0 + hours{1};
     s.pass_took = std::chrono::milliseconds{61005};
+    s.silent_holder = "host/2/cd";
+    s.last_whole_pass = t0 - hours{2};
     s.last_good_pass = t0 - hours{1};
     s.next_pass = t0 + hours{2};
     s.tokens = {{"a", "cadence", "id", "id.access", "0123456789ab", t0, t0 + hours{1}, t0 + hours{2}, "overlap"},
@@ -106,8 +108,13 @@ TEST_CASE("what is missing or of another type is named, what another version add
         auto less = good;
         less.erase(entry.key());
         const auto read = run::parse_status(json::serialize(less));
-        REQUIRE_MESSAGE(read.has_error(), std::string{entry.key()});
-        CHECK(read.error().what == std::string{entry.key()} + " is missing");
+        // These came later: a store may hold what a version before saved.
+        if (entry.key() == "silentHolder" || entry.key() == "lastWholePass") {
+            CHECK_MESSAGE(read.has_value(), std::string{entry.key()});
+        } else {
+            REQUIRE_MESSAGE(read.has_error(), std::string{entry.key()});
+            CHECK(read.error().what == std::string{entry.key()} + " is missing");
+        }
         auto other = good;
         other[entry.key()] = json::object{};
         CHECK_MESSAGE(run::parse_status(json::serialize(other)).has_error(), std::string{entry.key()});

@@ -281,7 +281,13 @@ try {
     }
   }
 } finally {
+  const ended = once(cloud, 'exit');
   cloud.kill();
+  const [code] = await ended;
+  if (code !== 0) {
+    ++failed;
+    console.log(`FAILED  the miniature cloud ended with ${code}`);
+  }
   rmSync(home, { recursive: true, force: true });
 }
 console.log(`${passed} passed, ${failed} failed`);

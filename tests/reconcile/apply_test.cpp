@@ -115,15 +115,15 @@ TEST_CASE("what passed while the plan was made is proved again before it overwri
     m.apply(wanted);
     auto& key = m.cloud.vault.environment("prod")->folders.at("/MooseQuest/cloudflare").secrets;
     auto& value = key.find("CF_ACCESS_SVC_CONSOLE")->second.value;
-    value = "garbage";
+    m.cloud.broken_by_hand("the vault's key", [&] { value = "garbage"; });
     std::string fix;
     // While the operator reads the plan, somebody in a hurry rotates the token and stores the new credential.
     auto rotate_by_hand = [&] {
-        m.cloud.checks.excuse_from_now_on({});
         auto& token = m.cloud.access.config.tokens.at(m.tokens("console-self-probe").front()->id);
-        token.secret = testcloud::dice::client_secret();
-        value = fix = token.client_id + ":" + token.secret;
-        m.cloud.changed();
+        m.cloud.broken_by_hand("a rotation without an overlap", [&] {
+            token.secret = testcloud::dice::client_secret();
+            value = fix = token.client_id + ":" + token.secret;
+        });
     };
     m.in_process(wanted, [&](miniature::hands h) { return plan_then_apply(&m, h, rotate_by_hand); });
     CHECK(m.vault_value("/MooseQuest/cloudflare", "CF_ACCESS_SVC_CONSOLE") == fix);

@@ -30,10 +30,7 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 std::string refusals(miniature& m) {
-    std::string out;
-    for (const auto& r : m.cloud.checks.refusals())
-        out += format_instant(r.at) + " " + r.consumer + " at " + r.place + ": " + r.why + " by " + r.cause + "\n";
-    return out;
+    return m.cloud.checks.complaint();
 }
 
 struct tally {

@@ -268,8 +268,7 @@ void scene::check_untouched(const cast& of) {
 }
 
 void scene::check_quiet(const run::pass_report& report) {
-    for (const auto& r : m.cloud.checks.refusals())
-        FAIL_CHECK(r.consumer, " was refused at ", r.place, ": ", r.why, " by ", r.cause);
+    CHECK_MESSAGE(m.cloud.checks.refusals().empty(), m.cloud.checks.complaint());
     auto leaks = m.cloud.ledger.leaks_in(m.logged.str());
     for (const auto& c : report.last.conditions) {
         for (auto& leak : m.cloud.ledger.leaks_in(c.message))

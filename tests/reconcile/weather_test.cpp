@@ -673,10 +673,10 @@ TEST_CASE("bad weather: a person edits a policy between our reading and our writ
     CHECK(fine(s.apply()));
     const auto& ours = *s.policies("console.raxx.app", s.token(console()).id).front();
     auto& policy = s.m.cloud.access.config.policies.at(ours.id);
-    policy.include.clear(); // drift, which Postern repairs
-    policy.include.push_back(testcloud::json::object{{"service_token", {{"token_id", s.token(billing()).id}}}});
-    s.m.cloud.checks.excuse_from_now_on({});
-    s.m.cloud.changed();
+    s.m.cloud.broken_by_hand("drift, which Postern repairs", [&] {
+        policy.include.clear();
+        policy.include.push_back(testcloud::json::object{{"service_token", {{"token_id", s.token(billing()).id}}}});
+    });
     fault f;
     f.what = fault_action::hook;
     f.to = service::cloudflare;

@@ -147,8 +147,7 @@ std::string complaints(story_world& w, const std::string& expected_end, interfer
         out += difference(once ? without_echoes(expected_end) : expected_end,
                           once ? without_echoes(canonical(w)) : canonical(w));
     }
-    for (const auto& r : w.cloud.checks.refusals())
-        out += r.consumer + " was refused at " + r.place + ": " + r.why + " by " + r.cause + "\n";
+    out += w.cloud.checks.complaint();
     for (const auto& leak : w.cloud.ledger.leaks_in(w.logged.str()))
         out += "leaked: " + leak + "\n";
     return out;

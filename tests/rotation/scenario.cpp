@@ -188,6 +188,7 @@ std::vector<scenario> successions() {
         {"repair: token deleted, a new word given",
          [](story_world& w) {
              provisioned(w);
+             const auto dead = w.token(probe).client_id;
              w.by_hand([&] {
                  w.remove_policy(prod);
                  w.remove_policy(staging);
@@ -195,8 +196,8 @@ std::vector<scenario> successions() {
              });
              w.yaml = replaced(w.yaml, "I authorize CF_ACCESS_SVC_CONSOLE",
                                "I authorize CF_ACCESS_SVC_CONSOLE again 2026-11-23");
-             // Its credential is dead in the vault and at the apps until the successor's is there.
-             w.cloud.checks.excuse_from_now_on({"", "", "", "unknown client id"});
+             w.cloud.checks.excuse_from_now_on(
+                 {"", "", dead, "dead in the vault and at the apps until its successor is there"});
          }},
     };
 }
@@ -257,7 +258,7 @@ std::vector<scenario> departures() {
              provisioned(w);
              w.yaml = replaced(w.yaml, ", {domain: console.raxx.app}", "");
              w.settings.how.prune = true;
-             w.cloud.checks.excuse_from_now_on({"", prod, "", ""});
+             w.cloud.checks.excuse_from_now_on({"", prod, "", "nothing is bound there any more"});
          }},
     };
 }
@@ -271,10 +272,7 @@ void story_world::settle() {
 }
 
 void story_world::by_hand(const std::function<void()>& change) {
-    cloud.checks.excuse_from_now_on({});
-    change();
-    cloud.changed();
-    cloud.checks.excuse_no_more();
+    cloud.broken_by_hand("what the story is about", change);
 }
 
 testcloud::application& story_world::application(std::string_view host) {

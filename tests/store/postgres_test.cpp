@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <map>
+#include <string>
 
 // What is PostgreSQL's own: a server that goes and comes back, addresses, passwords, and poolers.
 
@@ -98,6 +100,32 @@ TEST_CASE("no error holds the password") {
         CHECK_MESSAGE((parsed || opened.kind == error_kind::spec), bad);
         CHECK_MESSAGE(!says(opened.message(), "s3cret"), opened.message());
     }
+}
+
+TEST_CASE("what libpq would only find wrong when it connects is refused at once, and said") {
+    const std::map<std::string, std::string> wrong{
+        {"sslmode=s3cret", "its sslmode is none of disable, allow, prefer, require, verify-ca, verify-full"},
+        {"sslmode=", "sslmode"},
+        {"channel_binding=s3cret", "channel_binding is none of disable, prefer, require"},
+        {"gssencmode=s3cret", "gssencmode"},
+        {"ssl_min_protocol_version=s3cret", "ssl_min_protocol_version"},
+        {"target_session_attrs=s3cret", "target_session_attrs is none of any, read-write"},
+        {"connect_timeout=s3cret", "its connect_timeout is not a whole number"},
+        {"keepalives_idle=5s", "keepalives_idle"},
+        {"port=70000", "port"}};
+    for (const auto& [setting, words] : wrong) {
+        CAPTURE(setting);
+        const auto made = run::make_store("postgres://u:p@db.example/x?" + setting);
+        REQUIRE(made.has_error());
+        CHECK(made.error().kind == error_kind::spec);
+        CHECK_MESSAGE(says(made.error().message(), words), made.error().message());
+        CHECK(says(made.error().message(), "postgres://USER:PASSWORD@HOST/DATABASE"));
+        CHECK_FALSE(says(made.error().message(), "s3cret"));
+    }
+    for (const auto* setting :
+         {"sslmode=verify-ca", "channel_binding=require", "connect_timeout=10", "target_session_attrs=primary",
+          "ssl_min_protocol_version=TLSv1.3", "gssencmode=disable"})
+        CHECK(run::make_store(std::string{"postgres://u:p@db.example/x?"} + setting).has_value());
 }
 
 TEST_CASE("TLS is asked for unless the server is here or the address says otherwise") {

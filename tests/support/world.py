@@ -20,16 +20,32 @@ KEY = "CF_ACCESS_SVC_CONSOLE"
 PROBE = "console-self-probe"
 
 
+def end_of_cloud(cloud, said):
+    """Lets it end by itself; what it had to say of refusals that nobody excused, which it does by its exit code."""
+    cloud.terminate()
+    try:
+        code = cloud.wait(20)
+    except subprocess.TimeoutExpired:
+        cloud.kill()
+        code = f"{cloud.wait()}, for it did not end by itself"
+    cloud.stdout.close()
+    said.seek(0)
+    text = said.read()
+    said.close()
+    return "" if code == 0 else f"the miniature cloud ended with {code}:\n{text}"
+
+
 class World:
-    """Everything of it lies in one folder and ends with close()."""
+    """Everything of it lies in one folder and ends with close(), which tells of refusals; as a context it raises."""
 
     def __init__(self, build, cloud_arguments=()):
         self.build = pathlib.Path(build).resolve()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="postern-"))
         self.said = []  # everything that any program printed
         self.workers = []
+        self.cloud_said = tempfile.TemporaryFile(mode="w+")
         self.cloud = subprocess.Popen([self.build / "postern-cloud", "--port", "0", "--exit-with-parent",
-                                       *cloud_arguments], stdout=subprocess.PIPE, text=True)
+                                       *cloud_arguments], stdout=subprocess.PIPE, stderr=self.cloud_said, text=True)
         self.at = json.loads(self.cloud.stdout.readline())
         self.specs = self.folder / "specs"
         self.copy_specs(self.specs)
@@ -63,16 +79,17 @@ class World:
     def close(self):
         for worker in self.workers:
             worker.kill()
-        self.cloud.kill()
-        self.cloud.wait()
-        self.cloud.stdout.close()
+        wrong = end_of_cloud(self.cloud, self.cloud_said)
         shutil.rmtree(self.folder, ignore_errors=True)
+        return wrong
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.close()
+    def __exit__(self, failed, *_):
+        wrong = self.close()
+        if wrong and not failed:
+            raise AssertionError(wrong)
 
     # ---- the cloud's control origin
 
@@ -81,7 +98,11 @@ class World:
         link = http.client.HTTPConnection(origin.hostname, origin.port, timeout=30)
         try:
             link.request(method, path, None if body is None else json.dumps(body))
-            return json.loads(link.getresponse().read())
+            answer = link.getresponse()
+            text = answer.read()
+            if answer.status >= 400:
+                raise AssertionError(f"control {method} {path}: {text.decode()}")
+            return json.loads(text)
         finally:
             link.close()
 
