@@ -1,9 +1,9 @@
 #include "cli/secret_flag.hpp"
 #include "cli/status_text.hpp"
-#include "endpoint/client.hpp"
 #include "run/endpoint.hpp"
 #include "run/store.hpp"
 #include "support/certificates.hpp"
+#include "support/client.hpp"
 
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>

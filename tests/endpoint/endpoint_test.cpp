@@ -1,5 +1,5 @@
-#include "endpoint/client.hpp"
 #include "run/endpoint.hpp"
+#include "support/client.hpp"
 
 #include <boost/json.hpp>
 #include <doctest/doctest.h>

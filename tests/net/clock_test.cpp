@@ -44,6 +44,31 @@ TEST_CASE("the system's clock sleeps until then, not at all in the past, and wak
     CHECK(ended);
 }
 
+TEST_CASE("the clock that nobody sets sleeps, and wakes when cancelled") {
+    asio::io_context io{1};
+    const auto before = net::time_since_boot();
+    CHECK(before > 0s);
+    net::boot_clock time;
+    CHECK(time.now() >= instant{before});
+    auto until = time.now() + 30ms;
+    run(io, time.sleep_until(until));
+    CHECK(time.now() >= until);
+    run(io, time.sleep_until(instant{}));
+
+    asio::cancellation_signal stop;
+    bool ended = false;
+    auto end = [&](std::exception_ptr thrown) { ended = thrown == nullptr; };
+    auto job = time.sleep_until(time.now() + 1000h);
+    asio::co_spawn(io, std::move(job), asio::bind_cancellation_slot(stop.slot(), end));
+    io.restart();
+    io.poll();
+    CHECK(!ended);
+    stop.emit(asio::cancellation_type::terminal);
+    io.restart();
+    io.run();
+    CHECK(ended);
+}
+
 TEST_CASE("sleepers wake when time has come to them, in order") {
     asio::io_context io{1};
     settable_clock time;

@@ -90,6 +90,9 @@ TEST_CASE("a proxy is read as its variable is usually written") {
     CHECK(parse_proxy("http://proxy.example:3128/").value().port == "3128");
     CHECK(parse_proxy("proxy.example").value().port == "80");
     CHECK(parse_proxy("proxy.example").value().authorization.empty());
+    // "a:b/%zz%2": what is no escape stands for itself.
+    CHECK(parse_proxy("http://a:b%2F%zz%2@p:1").value().authorization.reveal() == "Basic YTpiLyV6eiUy");
+    CHECK(parse_proxy("http://a:b%2f%zz%2@p:1").value().authorization.reveal() == "Basic YTpiLyV6eiUy");
     CHECK(parse_proxy("http://Aladdin:open%20sesame@p:1").value().authorization.reveal() ==
           "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     for (auto bad :

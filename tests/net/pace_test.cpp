@@ -9,6 +9,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <vector>
 
 using namespace postern;
@@ -244,6 +245,68 @@ TEST_CASE("a 429 pauses the whole account for as long as it asks") {
     CHECK(s.send(governed, ask(repeat::safe, "/a"))->status == 429);
     CHECK(s.send(governed, ask(repeat::safe, "/b"))->status == 200);
     CHECK(s.passed() == 40s);
+}
+
+TEST_CASE("a wait for the account's budget ends when it is cancelled, and nothing is sent") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    budget_settings settings;
+    settings.concurrency = 1;
+    budget governed{script, time, settings};
+    std::vector<result<response>> got;
+    auto ended = [&](const std::exception_ptr& thrown, result<response> one) {
+        CHECK(thrown == nullptr);
+        got.push_back(std::move(one));
+    };
+    script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "40"}});
+    auto refused = governed.send(ask(repeat::safe, "/a"));
+    asio::co_spawn(io, std::move(refused), ended);
+    io.poll();
+    // One waits for the pause's end, the other for its place.
+    asio::cancellation_signal stop_first;
+    asio::cancellation_signal stop_second;
+    auto first = governed.send(ask(repeat::safe, "/b"));
+    auto second = governed.send(ask(repeat::safe, "/c"));
+    asio::co_spawn(io, std::move(first), asio::bind_cancellation_slot(stop_first.slot(), ended));
+    asio::co_spawn(io, std::move(second), asio::bind_cancellation_slot(stop_second.slot(), ended));
+    io.restart();
+    io.poll();
+    CHECK(time.sleepers() == 1);
+    stop_second.emit(asio::cancellation_type::terminal);
+    io.restart();
+    io.poll();
+    stop_first.emit(asio::cancellation_type::terminal);
+    io.restart();
+    io.poll();
+    REQUIRE(got.size() == 3);
+    for (std::size_t i = 1; i < got.size(); ++i) {
+        REQUIRE(got[i].has_error());
+        CHECK(got[i].error().kind == error_kind::cancelled);
+        CHECK(got[i].error().where == "test");
+    }
+    CHECK(script.requests().size() == 1);
+}
+
+TEST_CASE("a once request whose time is up in the queue is not sent") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    budget_settings settings;
+    settings.concurrency = 1;
+    budget governed{script, time, settings};
+    script.expect(method::get, "/slow").answers(200).after(time, 31s);
+    std::optional<result<response>> late;
+    auto slow = governed.send(ask(repeat::safe, "/slow"));
+    asio::co_spawn(io, std::move(slow), [](const std::exception_ptr&, const result<response>&) {});
+    auto queued = governed.send(ask(repeat::once, "/b"));
+    asio::co_spawn(io, std::move(queued),
+                   [&](const std::exception_ptr&, result<response> one) { late.emplace(std::move(one)); });
+    run_through_time(io, time);
+    REQUIRE(late);
+    REQUIRE(late->has_error());
+    CHECK(late->error().kind == error_kind::throttled);
+    CHECK(script.requests().size() == 1);
 }
 
 TEST_CASE("a pause that is too long is an answer, not a wait") {

@@ -162,6 +162,13 @@ TEST_CASE("a working tree's source is called after its origin, wherever it lies"
     here.write("three/.git/config", "[core]\n");
     here.write("three/specs/a.yaml", "x: 1\n");
     CHECK(spec::source_name({(here / "three/specs").string()}) == (here / "three/specs").string());
+    here.write("four/.git", "no working tree\n");
+    here.write("four/specs/a.yaml", "x: 1\n");
+    CHECK(spec::source_name({(here / "four/specs").string()}) == (here / "four/specs").string());
+    CHECK(spec::source_name_in("git@github.com:raxx/infra.git", "specs/") == "github.com/raxx/infra//specs");
+    CHECK(spec::source_name_in("https://github.com/raxx/infra", "/a/../specs") == "github.com/raxx/infra//specs");
+    CHECK(spec::source_name_in("https://github.com/raxx/infra", "") == "github.com/raxx/infra//.");
+    CHECK(spec::source_name_in("../bare.git", "s") == (fs::current_path().parent_path() / "bare").string() + "//s");
     CHECK(spec::repository_name("https://user:token@github.com/raxx/infra.git/") == "github.com/raxx/infra");
     CHECK(spec::repository_name("ssh://git@github.com:22/raxx/infra") == "github.com:22/raxx/infra");
     CHECK(spec::repository_name("/srv/git/infra.git") == "/srv/git/infra");

@@ -1,5 +1,5 @@
-#include "endpoint/client.hpp"
 #include "net/http_listener.hpp"
+#include "support/client.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 #include <doctest/doctest.h>
