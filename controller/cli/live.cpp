@@ -133,8 +133,11 @@ void live::started(const domain::step& s) {
 
 void live::finished(const domain::step& s, const domain::outcome& came) {
     running_.erase(s.locks.front());
-    if (!came.failure && !came.awaiting_approval && domain::writes(s))
-        done_.push_back(s);
+    if (!came.failure && !came.awaiting_approval && domain::writes(s)) {
+        changes_.add(s);
+        if (how_.quiet)
+            done_.push_back(s);
+    }
     const bool bad = came.failure.has_value() || came.awaiting_approval;
     tell(s, result_of(s, came), bad);
     auto line = short_name(s.resource) + ": " + domain::word(s) + " " + printable(s.target) + " … ";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "cli/print.hpp"
 #include "net/clock.hpp"
 #include "run/log.hpp"
 #include "run/pass.hpp"
@@ -40,7 +41,9 @@ public:
     // Takes the redrawn lines away: something else is about to be written, or this is over.
     void clear();
 
-    // Steps that wrote, in the order in which they ended.
+    // What the steps that wrote came to.
+    const change_count& changes() const { return changes_; }
+    // Those steps in the order in which they ended; of thousands they are large, and kept only where a look is `quiet`.
     const std::vector<domain::step>& done() const { return done_; }
 
 private:
@@ -62,6 +65,7 @@ private:
     std::map<std::string, under_way> running_; // by first lock
     std::string waiting_;
     std::size_t drawn_ = 0;
+    change_count changes_;
     std::vector<domain::step> done_;
 };
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -22,6 +23,8 @@ void harden() {
 
 int main(int argc, char** argv) {
     harden();
+    // What lists and answers of megabytes took goes back at once: by itself the library begins to keep such pieces.
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     try {
         return postern::cli::run_command(argc, argv);
     } catch (const std::exception& e) {

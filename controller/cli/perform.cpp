@@ -32,11 +32,11 @@ void print_text(const options& asked, const run::pass_report& report, const live
     if (is(domain::weight::waiting) && !report.interrupted)
         std::cout << "\nNothing more can be done within --wait " << format_duration(asked.wait)
                   << ": apply again later, it goes on from here.\n";
-    if (watched.done().empty() && !report.interrupted)
+    if (watched.changes().empty() && !report.interrupted)
         std::cout << (asked.observe ? "\nNothing was changed: --observe.\n"
                       : at_rest     ? "\nNothing had to be changed.\n"
                                     : "\nNothing was changed.\n");
-    std::cout << '\n' << apply_summary(count(watched.done()));
+    std::cout << '\n' << apply_summary(watched.changes().sum());
 }
 
 } // namespace

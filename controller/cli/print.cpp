@@ -202,21 +202,23 @@ std::string scheduled_text(const std::vector<condition>& conditions, bool colour
 } // namespace
 
 tally count(const std::vector<step>& steps) {
-    struct touched {
-        bool create = false;
-        bool delete_ = false;
-        bool replace = false;
-    };
-    std::map<std::string, touched> objects;
-    for (const auto& s : steps) {
-        auto& object = objects[s.locks.empty() ? s.resource + " " + s.target : s.locks.front()];
-        const auto kind = domain::kind_of(s);
-        object.create = object.create || kind == change::create;
-        object.delete_ = object.delete_ || kind == change::delete_;
-        object.replace = object.replace || kind == change::replace;
-    }
+    change_count all;
+    for (const auto& s : steps)
+        all.add(s);
+    return all.sum();
+}
+
+void change_count::add(const step& s) {
+    auto& object = objects_[s.locks.empty() ? s.resource + " " + s.target : s.locks.front()];
+    const auto kind = domain::kind_of(s);
+    object.create = object.create || kind == change::create;
+    object.delete_ = object.delete_ || kind == change::delete_;
+    object.replace = object.replace || kind == change::replace;
+}
+
+tally change_count::sum() const {
     tally out;
-    for (const auto& [name, object] : objects)
+    for (const auto& [name, object] : objects_)
         ++(object.replace || (object.create && object.delete_) ? out.replace
            : object.create                                     ? out.create
            : object.delete_                                    ? out.delete_

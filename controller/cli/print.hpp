@@ -3,6 +3,7 @@
 #include "domain/desired.hpp"
 #include "domain/next.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,22 @@ struct tally {
     int delete_ = 0;
 };
 tally count(const std::vector<domain::step>& steps);
+
+// The same for steps that come one by one, of which nothing else is kept.
+class change_count {
+public:
+    void add(const domain::step& s);
+    bool empty() const { return objects_.empty(); }
+    tally sum() const;
+
+private:
+    struct touched {
+        bool create = false;
+        bool delete_ = false;
+        bool replace = false;
+    };
+    std::map<std::string, touched> objects_; // by lock
+};
 
 // Terraform's grammar: the steps of each resource below its name, each with its mark, its target and why. Notes in
 // Postern's own records are one line per resource.

@@ -370,22 +370,22 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         return;
     }
     if (!from_fingerprint.empty()) {
-        for (const auto& [id, token] : index_.at(l.account).by_id) {
-            // The secret's owner is found by what the consumers' key or an app says of it.
-            bool shown = l.shown != nullptr && l.shown->fingerprint == from_fingerprint &&
-                         l.shown->client_id == token->client_id;
-            bool at_app = std::any_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
-                return std::any_of(b->apps.begin(), b->apps.end(), [&](const auto& app) {
-                    const auto* value = value_at(*b, app);
-                    return value != nullptr && value->fingerprint == from_fingerprint &&
-                           value->client_id == token->client_id;
-                });
-            });
-            if (shown || at_app) {
-                hold(l, {intended.nonce, id, token->client_id, from_fingerprint}, why, std::move(words));
-                return;
+        // The secret's owner is found by what the consumers' key or an app says of it.
+        const live_token* owner = nullptr;
+        auto consider = [&](const std::string& fingerprint, const std::string& client_id) {
+            if (owner == nullptr && fingerprint == from_fingerprint)
+                owner = token_by_client(*l.account, client_id);
+        };
+        if (l.shown != nullptr)
+            consider(l.shown->fingerprint, l.shown->client_id);
+        for (const auto* b : l.consumers) {
+            for (const auto& app : b->apps) {
+                if (const auto* value = value_at(*b, app))
+                    consider(value->fingerprint, value->client_id);
             }
         }
+        if (owner != nullptr)
+            hold(l, {intended.nonce, owner->id, owner->client_id, from_fingerprint}, why, std::move(words));
         return;
     }
     bool mine = intended.holder == world_.holder;

@@ -32,6 +32,13 @@ live_application* application(observed& world, const std::string& in, const std:
     return at == apps.end() ? nullptr : &*at;
 }
 
+// By id; null where there is none.
+template<class Tokens>
+auto* find_token(Tokens& among, const std::string& id) {
+    auto at = std::find_if(among.begin(), among.end(), [&](const auto& t) { return t.id == id; });
+    return at == among.end() ? nullptr : &*at;
+}
+
 // "forever", and what only the remote understands, has none.
 std::optional<instant> expiry(const std::string& lifetime, instant from) {
     auto span = parse_duration(lifetime);
@@ -159,10 +166,9 @@ struct applier {
     }
 
     void operator()(const steps::update_token& s) const {
-        for (auto& token : account(world, s.account).tokens) {
-            if (token.id == s.token_id && came.token)
-                token = *came.token;
-        }
+        auto* token = find_token(account(world, s.account).tokens, s.token_id);
+        if (token != nullptr && came.token)
+            *token = *came.token;
         if (s.duration)
             world.renewed.insert(s.token_id);
         if (s.previous_expires_at)
@@ -250,10 +256,8 @@ outcome predicted(const observed& world, const step& s, instant now) {
                        o.fingerprint = "(new " + m.nonce + ")";
                    },
                    [&](const steps::rotate& r) {
-                       for (const auto& token : world.accounts.at(r.account)->tokens) {
-                           if (token.id == r.token_id)
-                               o.token = token;
-                       }
+                       if (const auto* token = find_token(world.accounts.at(r.account)->tokens, r.token_id))
+                           o.token = *token;
                        o.fingerprint = "(new " + r.nonce + ")";
                    },
                    [&](const steps::try_retired&) {
@@ -290,16 +294,15 @@ outcome predicted(const observed& world, const step& s, instant now) {
                        o.proved = p;
                    },
                    [&](const steps::update_token& u) {
-                       for (const auto& token : world.accounts.at(u.account)->tokens) {
-                           if (token.id != u.token_id)
-                               continue;
-                           o.token = token;
-                           o.token->name = u.name.value_or(token.name);
-                           o.token->duration = u.duration.value_or(token.duration);
-                           o.token->enabled = u.enabled.value_or(token.enabled);
-                           if (u.duration)
-                               o.token->expires_at = expiry(*u.duration, now);
-                       }
+                       const auto* token = find_token(world.accounts.at(u.account)->tokens, u.token_id);
+                       if (token == nullptr)
+                           return;
+                       o.token = *token;
+                       o.token->name = u.name.value_or(token->name);
+                       o.token->duration = u.duration.value_or(token->duration);
+                       o.token->enabled = u.enabled.value_or(token->enabled);
+                       if (u.duration)
+                           o.token->expires_at = expiry(*u.duration, now);
                    },
                    [&](const steps::look_token&) { o.absent = true; },
                    [&](const steps::look_releases&) { o.releases.emplace(); },

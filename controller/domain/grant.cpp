@@ -16,12 +16,6 @@ bool only_tokens_of(const live_policy& p, const std::set<std::string>& bound) {
     });
 }
 
-bool names_any(const live_policy& p, const std::vector<std::string>& ids) {
-    return std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-        return r.is == rule::kind::service_token && std::find(ids.begin(), ids.end(), r.id) != ids.end();
-    });
-}
-
 std::ptrdiff_t occurrences(const live_policy& p, const std::string& id) {
     return std::count_if(p.include.begin(), p.include.end(),
                          [&](const rule& r) { return r.is == rule::kind::service_token && r.id == id; });
@@ -31,9 +25,51 @@ std::string shown(const live_policy& p, const live_application& app) {
     return "policy \"" + printable(p.name) + "\" (" + p.id + ") on " + printable(app.name);
 }
 
+// Hundreds of bindings name the same few applications: what was found for one is kept for the others of this call.
+struct found_applications {
+    using application = std::variant<const live_application*, problem>;
+    using places = std::variant<std::vector<site>, problem>;
+
+    const application& resolved(const application_ref& ref, const account_view& in, const cloudflare_account& limits) {
+        auto [at, fresh] = applications.try_emplace({&in, static_cast<int>(ref.by), ref.text});
+        if (fresh)
+            at->second = resolve(ref, in, limits.applications, limits.only_hosts);
+        return at->second;
+    }
+
+    const places& sites_of(const smoke_test& smoke, const live_application& app, const account_view& in) {
+        auto [at, fresh] = sites.try_emplace({&app, smoke.path, smoke.hosts});
+        if (fresh)
+            at->second = domain::sites(smoke, app, in);
+        return at->second;
+    }
+
+    std::map<std::tuple<const account_view*, int, std::string_view>, application> applications;
+    std::map<std::tuple<const live_application*, std::string_view, std::vector<std::string>>, places> sites;
+};
+
 } // namespace
 
+const judge::policy_index& judge::policies_of(const grant& g) const {
+    return index_.at(&*world_.accounts.at(g.binding->account)).policies.at(g.app);
+}
+
+// The policies that include one of these tokens, in their order.
+std::vector<const live_policy*> judge::naming(const policy_index& index, const std::vector<std::string>& ids) {
+    std::vector<const live_policy*> out;
+    for (const auto& id : ids) {
+        if (auto at = index.by_token.find(id); at != index.by_token.end())
+            out.insert(out.end(), at->second.begin(), at->second.end());
+    }
+    if (ids.size() > 1) {
+        std::sort(out.begin(), out.end());
+        out.erase(std::unique(out.begin(), out.end()), out.end());
+    }
+    return out;
+}
+
 void judge::find_grants() {
+    found_applications known;
     for (const auto& b : wanted_.bindings) {
         auto at = world_.accounts.find(b.account);
         if (at == world_.accounts.end() || !at->second)
@@ -41,26 +77,25 @@ void judge::find_grants() {
         const auto& account = *at->second;
         auto declared = std::find_if(wanted_.cloudflare.begin(), wanted_.cloudflare.end(),
                                      [&](const auto& a) { return a.name == b.account; });
-        static const std::vector<std::string> any;
-        const bool known = declared != wanted_.cloudflare.end();
+        static const cloudflare_account unlimited;
+        const auto& limits = declared == wanted_.cloudflare.end() ? unlimited : *declared;
         std::set<const live_application*> seen;
         std::vector<grant> found;
         for (const auto& ref : b.applications) {
             grant g;
             g.binding = &b;
-            auto resolved =
-                resolve(ref, account, known ? declared->applications : any, known ? declared->only_hosts : any);
-            if (auto* bad = std::get_if<problem>(&resolved)) {
+            const auto& resolved = known.resolved(ref, account, limits);
+            if (const auto* bad = std::get_if<problem>(&resolved)) {
                 g.trouble = *bad;
             } else {
                 g.app = std::get<const live_application*>(resolved);
                 if (!seen.insert(g.app).second)
                     continue;
-                auto where = sites(b.smoke, *g.app, account);
-                if (auto* nowhere = std::get_if<problem>(&where))
+                const auto& where = known.sites_of(b.smoke, *g.app, account);
+                if (const auto* nowhere = std::get_if<problem>(&where))
                     g.trouble = *nowhere;
                 else
-                    g.where = std::move(std::get<std::vector<site>>(where));
+                    g.where = std::get<std::vector<site>>(where);
             }
             found.push_back(std::move(g));
         }
@@ -210,37 +245,38 @@ std::set<std::string> judge::put_by_us(const grant& g) const {
 }
 
 const live_policy* judge::find_own(const grant& g, const std::vector<std::string>& wanted) {
-    auto on_app = [&](const std::string& id) -> const live_policy* {
-        auto at =
-            std::find_if(g.app->policies.begin(), g.app->policies.end(), [&](const auto& p) { return p.id == id; });
-        return at == g.app->policies.end() ? nullptr : &*at;
-    };
+    const auto& policies = policies_of(g);
     for (const auto& name : g.binding->tokens) {
-        auto at = life_of_.find(name);
-        if (at == life_of_.end() || lives_[at->second].rec == nullptr)
+        auto life_at = life_of_.find(name);
+        if (life_at == life_of_.end() || lives_[life_at->second].rec == nullptr)
             continue;
-        for (const auto& note : lives_[at->second].rec->policies) {
+        for (const auto& note : lives_[life_at->second].rec->policies) {
             if (note.binding != g.binding->name || note.application != g.app->id)
                 continue;
-            const auto* p = on_app(note.policy);
+            const auto at = policies.by_id.find(note.policy);
             // Somebody may have opened it to people since: then it is not ours to work with any more.
-            if (p != nullptr && p->decides != decision::allow && bound_everywhere(g, *p, wanted))
-                return p;
+            if (at != policies.by_id.end() && at->second->decides != decision::allow &&
+                bound_everywhere(g, *at->second, wanted))
+                return at->second;
         }
     }
     // Not recorded: the one of its name, or one that admits nobody but these tokens. The oldest, where there are two.
+    auto candidates = naming(policies, wanted);
+    if (auto named = policies.by_name.find(g.binding->policy_name); named != policies.by_name.end())
+        candidates.insert(candidates.end(), named->second.begin(), named->second.end());
     const live_policy* found = nullptr;
-    for (const auto& p : g.app->policies) {
-        if (p.decides != decision::non_identity || !bound_everywhere(g, p, wanted))
+    for (const auto* p : candidates) {
+        if (p->decides != decision::non_identity || !bound_everywhere(g, *p, wanted))
             continue;
-        bool named = p.name == g.binding->policy_name;
-        if (!named && !(only_tokens_of(p, {wanted.begin(), wanted.end()})))
+        bool named = p->name == g.binding->policy_name;
+        if (!named && !(only_tokens_of(*p, {wanted.begin(), wanted.end()})))
             continue;
-        auto rank = [&](const live_policy& q) {
-            return std::tuple{q.name != g.binding->policy_name, q.created_at.value_or(instant::max()), q.precedence};
+        auto rank = [&](const live_policy* q) {
+            return std::tuple{q->name != g.binding->policy_name, q->created_at.value_or(instant::max()), q->precedence,
+                              q};
         };
-        if (found == nullptr || rank(p) < rank(*found))
-            found = &p;
+        if (found == nullptr || rank(p) < rank(found))
+            found = p;
     }
     return found;
 }
@@ -250,9 +286,8 @@ const live_policy* judge::find_own(const grant& g, const std::vector<std::string
 bool judge::correct_allow(grant& g, const std::vector<std::string>& wanted) {
     const auto& account = *world_.accounts.at(g.binding->account);
     auto& index = index_.at(&account);
-    for (const auto& p : g.app->policies) {
-        if (!names_any(p, wanted))
-            continue;
+    for (const auto* named : naming(policies_of(g), wanted)) {
+        const auto& p = *named;
         if (p.decides == decision::deny) {
             tell("AccessBinding/" + g.binding->name, "Bound", status::true_, reason::denied,
                  shown(p, *g.app) + " denies a token that this binding admits; reported, never changed", weight::told);
@@ -310,18 +345,14 @@ void judge::judge_grant(grant& g) {
         return;
     if (correct_allow(g, wanted))
         return;
-    for (const auto& p : g.app->policies) {
-        if (p.decides == decision::bypass)
-            tell(resource, "Bound", status::true_, reason::bypassed,
-                 shown(p, *g.app) + " lets people in without Access; reported, never changed", weight::told);
-    }
+    for (const auto* p : policies_of(g).bypasses)
+        tell(resource, "Bound", status::true_, reason::bypassed,
+             shown(*p, *g.app) + " lets people in without Access; reported, never changed", weight::told);
     g.own = find_own(g, wanted);
     std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
                                    "app:" + g.binding->account + "/" + g.app->id};
     if (g.own == nullptr) {
-        int highest = 0;
-        for (const auto& p : g.app->policies)
-            highest = std::max(highest, p.precedence);
+        const int highest = policies_of(g).highest;
         offer({resource, "policy \"" + g.binding->policy_name + "\" on " + printable(g.app->name),
                std::string{reason::policy_missing}, "nothing there admits the token", std::move(locks),
                steps::create_policy{g.binding->account, g.app->id, g.binding->policy_name, wanted, highest + 1}},
@@ -396,12 +427,12 @@ void judge::judge_grant(grant& g) {
               g.observing);
         return;
     }
-    for (const auto& p : g.app->policies) {
+    for (const auto* other : policies_of(g).by_name.at(own.name)) {
+        const auto& p = *other;
         // A lost reply, or two processes at once: it admits nobody whom ours does not, but for those whose time is
         // over.
-        bool twin = &p != &own && !p.reusable && p.name == own.name && p.decides == own.decides &&
-                    p.exclude == own.exclude && p.require == own.require &&
-                    std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
+        bool twin = &p != &own && !p.reusable && p.decides == own.decides && p.exclude == own.exclude &&
+                    p.require == own.require && std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
                         return r.is == rule::kind::service_token &&
                                (std::binary_search(wanted.begin(), wanted.end(), r.id) || retired.contains(r.id));
                     });

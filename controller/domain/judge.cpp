@@ -51,19 +51,29 @@ std::string_view type_for(const step& s) {
     return s.resource.starts_with("ServiceToken/") ? "Provisioned" : "Ready";
 }
 
-// One condition per resource and type: the one that asks for most, with all that is said for its reason.
-void merge(std::vector<condition>& sorted) {
+// Sorted, and one condition per resource and type: the one that asks for most, with all that is said for its reason.
+std::vector<condition> merged(std::vector<condition> all) {
+    std::vector<condition*> sorted;
+    sorted.reserve(all.size());
+    for (auto& c : all)
+        sorted.push_back(&c);
+    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
+        return std::tie(a->resource, a->type, b->heft, a->reason, a->message) <
+               std::tie(b->resource, b->type, a->heft, b->reason, b->message);
+    });
     std::vector<condition> out;
+    out.reserve(all.size());
     std::string last;
-    for (auto& c : sorted) {
-        bool same = !out.empty() && out.back().resource == c.resource && out.back().type == c.type;
+    for (auto* c : sorted) {
+        bool same = !out.empty() && out.back().resource == c->resource && out.back().type == c->type;
+        bool told = same && last == c->message;
+        last = c->message;
         if (!same)
-            out.push_back(c);
-        else if (out.back().reason == c.reason && last != c.message)
-            out.back().message += "; " + c.message;
-        last = c.message;
+            out.push_back(std::move(*c));
+        else if (out.back().reason == c->reason && !told)
+            out.back().message += "; " + c->message;
     }
-    sorted = std::move(out);
+    return out;
 }
 
 template<class View>
@@ -98,9 +108,22 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
             index.by_name[token.name].push_back(&token);
         }
         for (const auto& app : view->applications) {
+            auto& policies = index.policies[&app];
             for (const auto& policy : app.policies) {
                 if (policy.reusable)
                     index.users[policy.id].push_back(&app);
+                policies.by_id.emplace(policy.id, &policy);
+                policies.by_name[policy.name].push_back(&policy);
+                for (const auto& r : policy.include) {
+                    if (r.is != rule::kind::service_token)
+                        continue;
+                    auto& naming = policies.by_token[r.id];
+                    if (naming.empty() || naming.back() != &policy)
+                        naming.push_back(&policy);
+                }
+                if (policy.decides == decision::bypass)
+                    policies.bypasses.push_back(&policy);
+                policies.highest = std::max(policies.highest, policy.precedence);
             }
         }
     }
@@ -207,11 +230,7 @@ judgement judge::run() {
         return !is_meant(c.resource) && !c.resource.starts_with("CloudflareAccount/") &&
                !c.resource.starts_with("HerokuAccount/");
     });
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.resource, a.type, b.heft, a.reason, a.message) <
-               std::tie(b.resource, b.type, a.heft, b.reason, b.message);
-    });
-    merge(all);
+    all = merged(std::move(all));
     return std::move(out_);
 }
 

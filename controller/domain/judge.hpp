@@ -177,7 +177,6 @@ private:
     // ---- sweep.cpp
     void find_sweepable();
     void sweep();
-    bool is_covered(const state_view& state, const live_token& token, std::string_view nonce) const;
     bool tidy_held(life& l);
 
     // ---- grant.cpp
@@ -230,12 +229,24 @@ private:
     instant now_;
     const std::set<std::string>& busy_;
 
+    // The policies of one application, in their order.
+    struct policy_index {
+        std::unordered_map<std::string_view, const live_policy*> by_id;
+        std::unordered_map<std::string_view, std::vector<const live_policy*>> by_name;
+        std::unordered_map<std::string_view, std::vector<const live_policy*>> by_token; // that includes it
+        std::vector<const live_policy*> bypasses;
+        int highest = 0; // precedence
+    };
+    const policy_index& policies_of(const grant& g) const;
+    static std::vector<const live_policy*> naming(const policy_index& index, const std::vector<std::string>& ids);
+
     struct account_index {
         std::unordered_map<std::string, const live_token*> by_id;
         std::unordered_map<std::string, const live_token*> by_client;
         std::unordered_map<std::string, std::vector<const live_token*>> by_name;
         // Reusable policies: which applications use them.
         std::unordered_map<std::string, std::vector<const live_application*>> users;
+        std::unordered_map<const live_application*, policy_index> policies;
         // Token ids that the specs bind to an application.
         std::unordered_map<std::string, std::set<std::string>> bound;
     };

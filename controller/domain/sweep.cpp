@@ -2,7 +2,9 @@
 #include "domain/judge.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
+#include <unordered_set>
 
 // What nothing accounts for: tokens that bear our installation's id and that no record, no write-once key and no live
 // intent covers, and write-once keys whose token is gone. A late request, a lost reply or a process that was stopped
@@ -23,28 +25,35 @@ std::string_view nonce_in(std::string_view name) {
     return name.substr(from, name.size() - from - 1);
 }
 
-bool points_at(const record& r, const std::string& token_id) {
-    auto is_it = [&](const auto& c) { return c.token_id == token_id; };
-    return (r.current && is_it(*r.current)) || (r.previous && is_it(*r.previous)) ||
-           std::any_of(r.lingering.begin(), r.lingering.end(), is_it);
-}
+// What records, write-once keys and intents account for.
+struct accounted_for {
+    std::unordered_set<std::string_view> token_ids;
+    std::unordered_set<std::string_view> client_ids;
+    std::unordered_set<std::string_view> nonces;
 
-} // namespace
-
-// Whether somebody's record, write-once key, intent, vault key or app accounts for the token.
-bool judge::is_covered(const state_view& state, const live_token& token, std::string_view nonce) const {
-    for (const auto& [name, r] : state.records) {
-        if (points_at(r, token.id) || (r.pending && r.pending->nonce == nonce))
-            return true;
-    }
-    for (const auto& [name, nonces] : state.held) {
-        for (const auto& [key, value] : nonces) {
-            if (value.client_id == token.client_id)
-                return true;
+    explicit accounted_for(const state_view& state) {
+        for (const auto& [name, r] : state.records) {
+            for (const auto* c : {&r.current, &r.previous}) {
+                if (*c)
+                    token_ids.insert((*c)->token_id);
+            }
+            for (const auto& c : r.lingering)
+                token_ids.insert(c.token_id);
+            if (r.pending)
+                nonces.insert(r.pending->nonce);
+        }
+        for (const auto& [name, held] : state.held) {
+            for (const auto& [nonce, value] : held)
+                client_ids.insert(value.client_id);
         }
     }
-    return relied_on_.contains(token.client_id);
-}
+
+    bool covers(const live_token& token, std::string_view nonce) const {
+        return token_ids.contains(token.id) || nonces.contains(nonce) || client_ids.contains(token.client_id);
+    }
+};
+
+} // namespace
 
 void judge::find_sweepable() {
     for (const auto& vault : wanted_.vaults) {
@@ -56,10 +65,17 @@ void judge::find_sweepable() {
             continue;
         const auto& state = *at->second->state;
         const auto prefix = state.installation.substr(0, id_in_nonce);
+        std::optional<accounted_for> known; // most often no token has a nonce in its name
         for (const auto& [name, account] : world_.accounts) {
-            for (const auto& token : account ? account->tokens : std::vector<live_token>{}) {
+            if (!account)
+                continue;
+            for (const auto& token : account->tokens) {
                 auto nonce = nonce_in(token.name);
-                if (!nonce.starts_with(prefix) || is_covered(state, token, nonce))
+                if (!nonce.starts_with(prefix))
+                    continue;
+                if (!known)
+                    known.emplace(state);
+                if (known->covers(token, nonce) || relied_on_.contains(token.client_id))
                     continue;
                 const auto old = token.created_at.value_or(instant{}) - account->skew + 2 * how_.request_timeout;
                 if (now_ < old)

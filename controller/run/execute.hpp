@@ -2,11 +2,13 @@
 
 #include "domain/step.hpp"
 #include "run/gather.hpp"
+#include "run/shared_list.hpp"
 #include "run/stop.hpp"
 #include "run/views.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -20,10 +22,16 @@ class executor {
 public:
     // `world` is where the step was decided: its unsent nonces are taken from it as they are sent, and it may be
     // replaced by a newer one in place. All outlive this object.
-    executor(surroundings around, domain::observed& world, stop& halt) : around_(around), world_(world), halt_(halt) {}
+    executor(surroundings around, domain::observed& world, stop& halt)
+        : around_(around), world_(world), halt_(halt), lists_(around.clock) {}
 
     // No release is waited for any longer than this.
     void give_up_at(instant until) { give_up_ = until; }
+
+    // How many steps send nothing for the moment: they let the time pass in which another process could have written
+    // the same name, or wait for a list that others wait for, too. `on_rest` is called as one more begins to.
+    std::size_t resting() const { return resting_; }
+    std::function<void()> on_rest;
 
     // This object outlives the call. `cancelled`: somebody asked to stop before it was known how the step ends.
     boost::asio::awaitable<domain::outcome> execute(domain::step s);
@@ -59,6 +67,8 @@ private:
     task update_record(provider::infisical* vault, domain::steps::write_record s, secret value);
     boost::asio::awaitable<result<void>> replace_twins(provider::infisical* vault, domain::steps::write_credential s,
                                                        secret value);
+    class rest;
+    boost::asio::awaitable<void> let_pass(duration d);
     // The rows of one name, and the same after a while.
     boost::asio::awaitable<result<vault_entries>> rows_of(provider::infisical* vault, std::string path,
                                                           std::string key);
@@ -82,6 +92,8 @@ private:
     surroundings around_;
     domain::observed& world_;
     stop& halt_;
+    shared_list lists_;
+    std::size_t resting_ = 0;
     instant give_up_ = instant::max();
 };
 

@@ -35,18 +35,38 @@ bool differ(const vault_entries& rows) {
 
 } // namespace
 
+// A step that sends nothing meanwhile.
+class executor::rest {
+public:
+    explicit rest(executor& of) : of_(of) {
+        ++of_.resting_;
+        if (of_.on_rest)
+            of_.on_rest();
+    }
+    ~rest() { --of_.resting_; }
+    rest(const rest&) = delete;
+    rest& operator=(const rest&) = delete;
+
+private:
+    executor& of_;
+};
+
+asio::awaitable<void> executor::let_pass(duration d) {
+    const rest meanwhile{*this};
+    auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + d);
+    co_await std::move(sleep);
+}
+
 asio::awaitable<result<vault_entries>> executor::rows_of(infisical* vault, std::string path, std::string key) {
-    auto all = co_await vault->list(path);
-    if (all.has_error())
-        co_return all.error();
-    std::erase_if(all.value(), [&](const auto& row) { return row.key != key; });
-    co_return std::move(all.value());
+    const rest meanwhile{*this};
+    auto rows = lists_.rows(vault, std::move(path), std::move(key));
+    co_return co_await std::move(rows);
 }
 
 asio::awaitable<result<vault_entries>> executor::settled_rows(infisical* vault, std::string path, std::string key,
                                                               duration wait) {
-    auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + wait);
-    co_await std::move(sleep);
+    auto pause = let_pass(wait);
+    co_await std::move(pause);
     auto rows = rows_of(vault, std::move(path), std::move(key));
     co_return co_await std::move(rows);
 }
@@ -181,8 +201,8 @@ executor::task executor::update_record(infisical* vault, steps::write_record s, 
         co_return unapproved();
     if (!intends)
         co_return outcome{};
-    auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + look_to_insert);
-    co_await std::move(sleep);
+    auto pause = let_pass(look_to_insert);
+    co_await std::move(pause);
     auto checked = co_await read_back(vault, where, s.path, s.token, std::move(value));
     co_return checked.has_error() ? failed(checked.error()) : outcome{};
 }

@@ -20,8 +20,9 @@ namespace {
 // next() looks at every document: with thousands of them it is not asked after each of many small steps, and never
 // takes more than a part of the time.
 constexpr auto judge_at_least_every = std::chrono::milliseconds{50};
-constexpr int shortest_rest = 4; // times what the last judgement took
+constexpr int shortest_rest = 10; // times what the last judgement took
 constexpr int most_idle_readings = 5;
+constexpr std::size_t most_under_way = 4; // times `at_once`, those that rest included
 
 // New intents come last: what was begun is finished first, well before anybody's deadline.
 bool begins_something(const domain::step& s) {
@@ -53,7 +54,9 @@ domain::outcome outcome_of(std::exception_ptr thrown) {
 pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
            pass_settings settings, const asio::any_io_executor& executor)
     : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
-      executor_(executor), hands_(around, world, halt), bell_(executor) {}
+      executor_(executor), hands_(around, world, halt), bell_(executor) {
+    hands_.on_rest = [this] { bell_.ring(); };
+}
 
 // The steps that are under way refer to this object: whatever is thrown waits for their end.
 asio::awaitable<pass_report> pass::run() {
@@ -142,14 +145,15 @@ bool pass::may_read_again() {
 bool pass::should_judge() const {
     if (!dirty_ || world_.stale || is_stopping() || report_.unsettled)
         return false;
-    const auto room = settings_.at_once - std::min(settings_.at_once, running_);
-    return queue_.size() <= room || std::chrono::steady_clock::now() >= judge_again_;
+    return queue_.size() <= room() || std::chrono::steady_clock::now() >= judge_again_;
 }
 
 void pass::judge() {
     const auto started = std::chrono::steady_clock::now();
-    report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now(), busy_);
+    // Two judgements of thousands of tokens need not be in memory at once.
     queue_.clear();
+    report_.last = {};
+    report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now(), busy_);
     std::vector<domain::step> beginnings;
     for (auto& s : std::exchange(report_.last.steps, {})) {
         if (domain::writes(s) && !is_taken(s, settings_.takes))
@@ -166,6 +170,13 @@ void pass::judge() {
         ended + std::max<std::chrono::steady_clock::duration>(judge_at_least_every, (ended - started) * shortest_rest);
 }
 
+// For how many more steps.
+std::size_t pass::room() const {
+    const auto working = running_ - hands_.resting();
+    const auto most = most_under_way * settings_.at_once;
+    return std::min(settings_.at_once - std::min(settings_.at_once, working), most - std::min(most, running_));
+}
+
 bool pass::free(const domain::step& s) const {
     return std::none_of(s.locks.begin(), s.locks.end(), [&](const auto& lock) { return busy_.contains(lock); });
 }
@@ -173,7 +184,7 @@ bool pass::free(const domain::step& s) const {
 void pass::start() {
     if (world_.stale || is_stopping() || report_.unsettled)
         return;
-    for (auto at = queue_.begin(); at != queue_.end() && running_ < settings_.at_once;) {
+    for (auto at = queue_.begin(); at != queue_.end() && room() > 0;) {
         if (!free(*at)) {
             ++at;
             continue;

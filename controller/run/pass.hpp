@@ -43,7 +43,7 @@ enum class extent {
 struct pass_settings {
     domain::settings how;
     duration wait = std::chrono::minutes{20}; // for propagation, since something last changed for the better
-    std::size_t at_once = 8;
+    std::size_t at_once = 8;                  // steps; those that only let time pass come on top
     extent takes = extent::all;
 };
 
@@ -78,6 +78,7 @@ private:
     void take_in(const domain::step& s, domain::outcome came);
     bool may_read_again();
     std::size_t most_steps() const;
+    std::size_t room() const;
     bool free(const domain::step& s) const;
     bool is_stopping() const { return halt_.asked() || fenced_; }
 

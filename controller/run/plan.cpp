@@ -17,10 +17,11 @@ namespace asio = boost::asio;
 
 result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
                                          instant now) {
-    constexpr int most_rounds = 200;
+    // A round takes one step per application and app: hundreds of tokens on one of them take as many rounds.
+    const auto most_rounds = 200 + 4 * wanted.tokens.size();
     how.imagined = true;
     std::vector<domain::step> out;
-    for (int round = 0; round < most_rounds; ++round) {
+    for (std::size_t round = 0; round < most_rounds; ++round) {
         auto judged = domain::next(wanted, world, how, now);
         if (judged.steps.empty())
             return out;

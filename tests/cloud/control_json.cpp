@@ -53,11 +53,18 @@ json::object state_of_vault(infisical& vault) {
 
 json::object state_of_cloudflare(cloud& of) {
     const std::string base = "/client/v4/accounts/" + of.access.account_id + "/access";
+    const auto most = of.access.switches.per_page_cap;
     auto list = [&](const std::string& what) {
-        return result_of(
-            of.access.serve(make_request(service::cloudflare, "GET",
-                                         base + what + "?per_page=" + std::to_string(of.access.switches.per_page_cap)),
-                            true));
+        json::array all;
+        for (int page = 1;; ++page) {
+            auto target = base + what + "?per_page=" + std::to_string(most) + "&page=" + std::to_string(page);
+            const auto more =
+                result_of(of.access.serve(make_request(service::cloudflare, "GET", std::move(target)), true))
+                    .as_array();
+            all.insert(all.end(), more.begin(), more.end());
+            if (more.size() < most)
+                return all;
+        }
     };
     json::object out{{"accountId", of.access.account_id},
                      {"tokens", list("/service_tokens")},

@@ -55,3 +55,16 @@ TEST_CASE("a steady pass over many tokens costs their pages, and nothing else gr
     CHECK(count(calls, "edge") == 0);
     CHECK(static_cast<std::ptrdiff_t>(calls.size()) <= token_pages + app_pages + policy_pages + vault_lists + 6);
 }
+
+// Whether a new record stands alone is only seen in a list of the whole folder, half a second after it was written.
+TEST_CASE("many new records are looked at in a few lists") {
+    constexpr int tokens = 30;
+    miniature m;
+    auto report = m.apply(documents(many_documents(tokens)));
+    CHECK_MESSAGE(!report.unsettled, troubles(report.last.conditions));
+    REQUIRE(m.tokens("probe-").size() == tokens);
+    auto calls = m.requests();
+    auto created = count(calls, "infisical POST /api/v3/secrets/raw/probe-");
+    CHECK(created == 2 * tokens); // the record and the write-once key
+    CHECK(count(calls, "infisical GET /api/v3/secrets/raw?") < tokens / 2);
+}

@@ -1,18 +1,20 @@
 """An estate of any size in a World: Access applications and Heroku apps in its cloud, and the documents of that many
-tokens beside the shipped ones, all with one overlap. Every document of a token stands in a file of its own."""
+tokens beside the shipped ones, all with one overlap. The documents of a token stand in a file of their own."""
 import yaml
 
 VARIABLE = "CF_ESTATE_"
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 STRATEGIES = ("Replace", "InPlace", "Replace", "Renew")
 
 
 class Estate:
-    """`dice` is a random.Random, so that an estate can be made again."""
+    """`dice` is a random.Random, so that an estate can be made again. Where `each` is given it says how many sites and
+    apps every token has, else that is left to the dice."""
 
-    def __init__(self, world, tokens, dice, overlap="3s"):
+    def __init__(self, world, tokens, dice, overlap="3s", sites=None, apps=None, each=None):
         self.world = world
-        self.sites = [f"site-{i}.raxx.app" for i in range(tokens // 3 + 2)]
-        self.apps = [f"estate-app-{i}" for i in range(tokens // 3 + 2)]
+        self.sites = [f"site-{i}.raxx.app" for i in range(sites or tokens // 3 + 2)]
+        self.apps = [f"estate-app-{i}" for i in range(apps or tokens // 3 + 2)]
         for site in self.sites:
             world.control("POST", "/state/apps", {"name": site, "domain": site, "policies": [
                 {"name": "people", "decision": "allow", "include": [{"email_domain": {"domain": "raxx.app"}}]}]})
@@ -24,8 +26,8 @@ class Estate:
         for i in range(tokens):
             self.tokens[f"estate-{i}"] = {
                 "key": VARIABLE + str(i), "strategy": STRATEGIES[i % len(STRATEGIES)], "overlap": overlap,
-                "sites": dice.sample(self.sites, dice.randint(1, 2)),
-                "apps": dice.sample(self.apps, dice.randint(0, 2)), "renewBefore": "720h"}
+                "sites": dice.sample(self.sites, each[0] if each else dice.randint(1, 2)),
+                "apps": dice.sample(self.apps, each[1] if each else dice.randint(0, 2)), "renewBefore": "720h"}
             self.write(f"estate-{i}")
 
     @staticmethod
@@ -51,8 +53,8 @@ class Estate:
         if t["apps"]:
             wanted.append({"kind": "HerokuBinding",
                            "spec": {"token": name, "apps": t["apps"], "configVar": t["key"]}})
-        return "---\n".join(yaml.safe_dump({"apiVersion": "postern/v1alpha1", "metadata": {"name": name}} | document)
-                            for document in wanted)
+        return "---\n".join(yaml.dump({"apiVersion": "postern/v1alpha1", "metadata": {"name": name}} | document,
+                                      Dumper=DUMPER) for document in wanted)
 
     def write(self, name):
         self.file(name).write_text(self.text(name))
