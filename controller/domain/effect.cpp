@@ -64,7 +64,8 @@ live_policy edited(live_policy p, const steps::edit_policy& e) {
 
 void fail(observed& world, const step& taken, const error& why, instant now) {
     auto& t = world.troubles[taken.locks.front()];
-    ++t.count;
+    // Where an account has no room nothing was tried: that wears no patience out.
+    t.count += why.kind == error_kind::throttled ? 0 : 1;
     t.why = why;
     t.again = now + std::max<duration>(back_off(t.count), why.retry_after.value_or(duration{}));
     if (why.kind == error_kind::conflict || why.kind == error_kind::ambiguous) {

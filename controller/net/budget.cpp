@@ -27,44 +27,60 @@ error throttled(const request& r, duration left) {
     return e;
 }
 
+// The remote is overtaxed, or nothing came back.
+bool is_bad(const result<response>& got) {
+    if (got.has_value())
+        return got->status == 429 || got->status == 503 || got->status == 504 || got->status == 529;
+    return got.error().kind == error_kind::timeout || got.error().kind == error_kind::ambiguous;
+}
+
+// Stands in the queue for as long as it lives.
+struct waiting {
+    usage& of;
+    usage::place at;
+    waiting(usage& u, urgency lane) : of(u), at(u.join(lane)) {}
+    ~waiting() { of.leave(at); }
+    waiting(const waiting&) = delete;
+    waiting& operator=(const waiting&) = delete;
+};
+
+// Counts as under way for as long as it lives.
+struct flight {
+    usage& of;
+    clock& time;
+    flight(usage& u, clock& c) : of(u), time(c) { of.sent(time.now()); }
+    ~flight() { of.ended(time.now()); }
+    flight(const flight&) = delete;
+    flight& operator=(const flight&) = delete;
+};
+
 } // namespace
 
 budget::budget(transport& next, clock& time, budget_settings settings)
-    : next_(next), clock_(time), settings_(settings), places_(settings.concurrency) {}
+    : next_(next), clock_(time), settings_(std::move(settings)), pace_(settings_.concurrency),
+      places_(settings_.concurrency) {}
 
-instant budget::next_start(instant now) const {
-    auto start = std::max({now, paused_until_, next_slot_});
-    bool used_up = remaining_ && *remaining_ <= 0;
-    return used_up && reset_at_ ? std::max(start, *reset_at_) : start;
+std::optional<std::int64_t> budget::remaining() const {
+    std::optional<std::int64_t> least;
+    for (const auto& [counter, of] : usages_) {
+        if (auto left = of.remaining(); left && (!least || *left < *least))
+            least = left;
+    }
+    return least;
 }
 
-// A request goes now: when may the next one?
-void budget::go(instant now) {
-    if (reset_at_ && now >= *reset_at_) {
-        remaining_.reset();
-        reset_at_.reset();
-    }
-    if (!remaining_)
-        return;
-    auto low = limit_ ? *limit_ / 5 : settings_.low_water;
-    if (*remaining_ < low) {
-        auto left = std::max<std::int64_t>(*remaining_, 1);
-        next_slot_ = now + (reset_at_ ? (*reset_at_ - now) / left : settings_.refill);
-    }
-    --*remaining_;
+usage& budget::usage_of(const std::string& counter) {
+    auto at = usages_.find(counter);
+    if (at == usages_.end())
+        at = usages_.emplace(counter, usage{settings_.usage, settings_.quotas}).first;
+    return at->second;
 }
 
-void budget::learn(const response& r, instant now) {
-    auto told = read_rate_limit(r, now);
-    if (told.remaining) {
-        remaining_ = told.remaining;
-        limit_ = told.limit;
-        reset_at_ = told.reset ? std::optional{now + *told.reset} : std::nullopt;
-    }
-    if (r.status != 429) {
-        refusals_ = now < paused_until_ ? refusals_ : 0;
-        return;
-    }
+instant budget::next_start(usage& of, urgency lane, std::size_t ahead, instant now) const {
+    return std::max(of.next_start(lane, ahead, now), paused_until_);
+}
+
+void budget::rest(const rate_limit& told, instant now) {
     // What was under way when the pause began is refused, too, and is no news.
     if (now >= paused_until_)
         ++refusals_;
@@ -75,35 +91,67 @@ void budget::learn(const response& r, instant now) {
     paused_until_ = std::max(paused_until_, now + pause);
 }
 
+void budget::learn(usage& of, const result<response>& got, instant sent, instant now) {
+    if (is_bad(got))
+        pace_.bad(sent, now);
+    else if (got.has_value())
+        pace_.good(sent, now);
+    places_.resize(pace_.places());
+    if (got.has_error())
+        return;
+    auto told = read_rate_limit(*got, now);
+    of.learn(told, now);
+    if (got->status == 429)
+        rest(told, now);
+    else if (now >= paused_until_)
+        refusals_ = 0;
+}
+
 asio::awaitable<result<response>> budget::send(request r) {
-    bool once = r.repeatable == repeat::once;
-    auto deadline = clock_.now() + r.timeout.value_or(settings_.request_timeout);
-    auto place = co_await places_.enter(std::chrono::steady_clock::time_point::max());
-    if (!place)
-        co_return cancelled(r);
-    auto entered = clock_.now();
-    auto last_start = entered + settings_.longest_wait;
-    if (once)
-        last_start = std::min(last_start, deadline);
-    auto now = entered;
-    for (auto start = next_start(now); start > now; start = next_start(now)) {
-        if (start > last_start)
-            co_return throttled(r, start - now);
-        co_await clock_.sleep_until(start);
-        auto state = co_await asio::this_coro::cancellation_state;
-        if (state.cancelled() != asio::cancellation_type::none)
-            co_return cancelled(r);
-        now = clock_.now();
+    const bool once = r.repeatable == repeat::once;
+    const auto deadline = clock_.now() + r.timeout.value_or(settings_.request_timeout);
+    auto& of = usage_of(r.quota);
+    gate::pass place;
+    {
+        const waiting mine{of, r.lane};
+        auto last_start = instant::max();
+        while (!place) {
+            auto now = clock_.now();
+            if (last_start == instant::max() && next_start(of, r.lane, of.ahead_of(mine.at), now) > now)
+                last_start = now + settings_.longest_wait;
+            if (once)
+                last_start = std::min(last_start, deadline);
+            for (auto start = next_start(of, r.lane, of.ahead_of(mine.at), now); start > now;
+                 start = next_start(of, r.lane, of.ahead_of(mine.at), now)) {
+                if (start > last_start)
+                    co_return throttled(r, start - now);
+                co_await clock_.sleep_until(start);
+                auto state = co_await asio::this_coro::cancellation_state;
+                if (state.cancelled() != asio::cancellation_type::none)
+                    co_return cancelled(r);
+                now = clock_.now();
+            }
+            place = co_await places_.enter(std::chrono::steady_clock::time_point::max(), static_cast<int>(r.lane));
+            if (!place)
+                co_return cancelled(r);
+            // Much may have been sent while this one stood at the door.
+            now = clock_.now();
+            if (next_start(of, r.lane, of.ahead_of(mine.at), now) > now)
+                place = {};
+        }
     }
+    const auto now = clock_.now();
     // Waiting in the queue counts, too: a `once` request is not sent when its time is up.
     if (once && now >= deadline)
         co_return throttled(r, duration{0});
     if (once)
         r.timeout = deadline - now;
-    go(now);
-    auto out = co_await next_.send(std::move(r));
-    if (out.has_value())
-        learn(*out, clock_.now());
+    result<response> out = error{};
+    {
+        const flight one{of, clock_};
+        out = co_await next_.send(std::move(r));
+    }
+    learn(of, out, now, clock_.now());
     co_return out;
 }
 

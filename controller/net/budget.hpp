@@ -2,23 +2,29 @@
 
 #include "net/clock.hpp"
 #include "net/gate.hpp"
-#include "net/rate_limit.hpp"
+#include "net/pace.hpp"
 #include "net/transport.hpp"
+#include "net/usage.hpp"
 
 #include <cstddef>
-#include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
 
-// The governor of one account: all that goes to it passes here, at most so many requests at a time. It slows down when
-// the remote says that few requests are left, and stops the whole account when the remote answers 429, for as long as
-// that asks. A request that would have to wait for longer than `longest_wait` (or, where it is `once`, past its own
-// timeout) is not sent but answered `throttled`, with the time left in retry_after.
+// The governor of one account: all that goes to it passes here. It sends no more than the remote allows in any stretch
+// of time, keeps a reserve of that for what is more urgent, and stops the whole account when the remote answers 429,
+// for as long as that asks. At most so many requests are under way, fewer where the remote becomes slow or refuses. A
+// request that would have to wait for longer than `longest_wait` (or, where it is `once`, past its own timeout) is not
+// sent but answered `throttled`, with the time left in retry_after.
 namespace postern::net {
 
 struct budget_settings {
-    std::size_t concurrency = 8;
-    std::int64_t low_water = 20;                      // remaining requests below which they are spread out ...
-    duration refill = std::chrono::milliseconds{800}; // ... this far apart where no reset is told (Heroku: 75 a minute)
+    std::size_t concurrency = 8; // to begin with, and at most
+    std::vector<quota> quotas;   // what the remote is known to allow, until it says otherwise
+    usage_settings usage;
     duration longest_wait = std::chrono::seconds{60};
     duration pause = std::chrono::seconds{30}; // after a 429 that says nothing; doubled while it goes on
     duration longest_pause = std::chrono::minutes{15};
@@ -32,23 +38,25 @@ public:
 
     boost::asio::awaitable<result<response>> send(request r) override;
 
-    // How many requests are left, as the remote told last, less what was sent since; nothing where it never told.
-    std::optional<std::int64_t> remaining() const { return remaining_; }
+    // How many requests are left, as the remote told last, less what was sent since; the least where it has several
+    // counters, nothing where it never told.
+    std::optional<std::int64_t> remaining() const;
+    // How many may be under way now.
+    std::size_t concurrency() const { return pace_.places(); }
 
 private:
-    instant next_start(instant now) const;
-    void go(instant now);
-    void learn(const response& r, instant now);
+    usage& usage_of(const std::string& counter);
+    instant next_start(usage& of, urgency lane, std::size_t ahead, instant now) const;
+    void learn(usage& of, const result<response>& got, instant sent, instant now);
+    void rest(const rate_limit& told, instant now);
 
     transport& next_;
     clock& clock_;
     budget_settings settings_;
+    pace pace_;
     gate places_;
+    std::map<std::string, usage> usages_; // by the remote's own counter
     instant paused_until_;
-    instant next_slot_;
-    std::optional<std::int64_t> remaining_;
-    std::optional<std::int64_t> limit_;
-    std::optional<instant> reset_at_;
     int refusals_ = 0; // 429s in a row
 };
 

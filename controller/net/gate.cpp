@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
 #include <list>
 
 namespace postern::net {
@@ -15,30 +16,45 @@ namespace {
 
 struct waiter {
     asio::steady_timer wake;
-    bool called = false;
+    int rank = 0;
+    bool called = false;  // holds a place
+    bool entered = false; // and knows it
 };
 
 } // namespace
 
 struct gate::state {
-    std::size_t free = 0;
+    std::size_t places = 0;
+    std::size_t inside = 0;
     std::list<waiter*> queue;
 
-    void leave() {
-        if (queue.empty()) {
-            ++free;
-            return;
+    // A place goes over without becoming free in between: nobody overtakes.
+    void call() {
+        while (inside < places && !queue.empty()) {
+            auto* next = queue.front();
+            queue.pop_front();
+            ++inside;
+            next->called = true;
+            next->wake.cancel();
         }
-        // The place goes over without becoming free in between: nobody overtakes.
-        auto* next = queue.front();
-        queue.pop_front();
-        next->called = true;
-        next->wake.cancel();
+    }
+    void leave() {
+        --inside;
+        call();
+    }
+    void join(waiter* who) {
+        auto at = std::find_if(queue.begin(), queue.end(), [&](const waiter* w) { return w->rank > who->rank; });
+        queue.insert(at, who);
     }
 };
 
 gate::gate(std::size_t places) : state_(std::make_shared<state>()) {
-    state_->free = places;
+    state_->places = places;
+}
+
+void gate::resize(std::size_t places) {
+    state_->places = places;
+    state_->call();
 }
 
 gate::pass gate::admit(std::shared_ptr<state> to) {
@@ -48,19 +64,23 @@ gate::pass gate::admit(std::shared_ptr<state> to) {
     return out;
 }
 
-asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point deadline) {
+asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point deadline, int rank) {
     auto door = state_;
-    if (door->free > 0) {
-        --door->free;
+    if (door->inside < door->places) {
+        ++door->inside;
         co_return admit(std::move(door));
     }
-    waiter self{asio::steady_timer{co_await asio::this_coro::executor, deadline}};
+    waiter self{asio::steady_timer{co_await asio::this_coro::executor, deadline}, rank};
     // Removes itself also where the coroutine is destroyed while it waits.
     struct place_in_queue {
         std::shared_ptr<state> door;
         waiter* self;
-        place_in_queue(std::shared_ptr<state> d, waiter* w) : door(std::move(d)), self(w) { door->queue.push_back(w); }
-        ~place_in_queue() { door->queue.remove(self); }
+        place_in_queue(std::shared_ptr<state> d, waiter* w) : door(std::move(d)), self(w) { door->join(w); }
+        ~place_in_queue() {
+            door->queue.remove(self);
+            if (self->called && !self->entered)
+                door->leave();
+        }
         place_in_queue(const place_in_queue&) = delete;
         place_in_queue& operator=(const place_in_queue&) = delete;
     };
@@ -68,6 +88,7 @@ asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point de
     co_await self.wake.async_wait(asio::as_tuple(asio::use_awaitable));
     if (!self.called)
         co_return pass{};
+    self.entered = true;
     co_return admit(std::move(door));
 }
 

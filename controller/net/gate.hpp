@@ -6,7 +6,8 @@
 #include <cstddef>
 #include <memory>
 
-// A door that lets so many through at a time and the others wait in the order in which they came. For one thread.
+// A door that lets so many through at a time; the others wait by rank, and within one in the order in which they came.
+// For one thread.
 namespace postern::net {
 
 class gate {
@@ -26,8 +27,11 @@ public:
 
     explicit gate(std::size_t places);
 
-    // An empty pass where `deadline` came first or the caller was cancelled.
-    boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline);
+    // An empty pass where `deadline` came first or the caller was cancelled. The lowest rank goes first.
+    boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline, int rank = 0);
+
+    // From now on so many at a time; whoever is inside stays.
+    void resize(std::size_t places);
 
 private:
     static pass admit(std::shared_ptr<state> to);

@@ -64,6 +64,8 @@ request request::copy() const {
     out.body = body.copy();
     out.repeatable = repeatable;
     out.login = login;
+    out.lane = lane;
+    out.quota = quota;
     out.what = what;
     out.timeout = timeout;
     out.body_limit = body_limit;

@@ -23,6 +23,10 @@ std::string_view to_string(method m);
 // restart) are `once`, equal value or not.
 enum class repeat { safe, once };
 
+// What a request is for, the most urgent first: a credential's way to where it is used; putting right and clearing
+// away; looking at the world. Where an account's budget is short, each leaves a reserve to those before it.
+enum class urgency { rotation, repair, refresh };
+
 struct header {
     std::string name;
     secret value;
@@ -35,7 +39,9 @@ struct request {
     std::vector<header> headers;
     secret body; // sent with Content-Length where not empty
     repeat repeatable = repeat::once;
-    bool login = false;              // no GET, and yet nothing changes by it
+    bool login = false; // no GET, and yet nothing changes by it
+    urgency lane = urgency::rotation;
+    std::string quota;               // which of the remote's own counters it goes by, where that has several
     std::string what;                // for errors: "cloudflare GET service tokens"
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
     std::size_t body_limit = 16U << 20U;

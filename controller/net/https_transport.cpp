@@ -257,7 +257,7 @@ error exchange::failure(error_code ec) const {
         return fail(error_kind::unavailable, peer_ + " reset the connection" + during);
     if (is_lost_connection(ec))
         return fail(error_kind::unavailable, peer_ + " closed the connection" + during);
-    if (ec == http::error::header_limit)
+    if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
         return fail(error_kind::unavailable, "the answer's headers are larger than " +
                                                  std::to_string(shared_->settings.header_limit) + " bytes");
     if (ec == http::error::body_limit)
@@ -433,7 +433,9 @@ asio::awaitable<result<response>> exchange::talk() {
 }
 
 asio::awaitable<result<response>> exchange::read_answer() {
-    read_buffer buffer;
+    // What is neither header nor body, a chunk's extension or a trailer, is bounded by the buffer alone.
+    constexpr std::size_t one_read = 64U << 10U;
+    read_buffer buffer{shared_->settings.header_limit + one_read};
     for (;;) {
         answer_parser parser;
         parser.header_limit(static_cast<std::uint32_t>(shared_->settings.header_limit));

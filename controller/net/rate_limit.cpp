@@ -49,8 +49,22 @@ std::string_view name_of(std::string_view entry) {
     return trim(entry.substr(0, entry.find(';')));
 }
 
+std::optional<quota> quota_of(std::string_view entry) {
+    constexpr std::int64_t longest = 3600;
+    const auto requests = parameter(entry, "q");
+    const auto window = parameter(entry, "w");
+    if (!requests || !window || *requests < 1 || *window < 1 || *window > longest)
+        return {};
+    return quota{*requests, std::chrono::seconds{*window}};
+}
+
 void read_structured(const response& r, rate_limit& out) {
+    constexpr std::size_t most_policies = 4;
     auto policies = split(r.header("ratelimit-policy"), ',');
+    for (auto entry : policies) {
+        if (auto one = quota_of(entry); one && out.policies.size() < most_policies)
+            out.policies.push_back(*one);
+    }
     for (auto entry : split(r.header("ratelimit"), ',')) {
         auto remaining = parameter(entry, "r");
         if (!remaining || (out.remaining && *remaining >= *out.remaining))
@@ -60,9 +74,13 @@ void read_structured(const response& r, rate_limit& out) {
         out.reset =
             reset ? std::optional<duration>{std::chrono::seconds{std::min<std::int64_t>(*reset, 86400)}} : std::nullopt;
         out.limit.reset();
+        out.window.reset();
         for (auto policy : policies) {
-            if (policies.size() == 1 || name_of(policy) == name_of(entry))
-                out.limit = parameter(policy, "q");
+            if (policies.size() != 1 && name_of(policy) != name_of(entry))
+                continue;
+            out.limit = parameter(policy, "q");
+            const auto named = quota_of(policy);
+            out.window = named ? std::optional{named->window} : std::nullopt;
         }
     }
 }

@@ -5,11 +5,20 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 // What an answer's headers say about how fast to go on.
 namespace postern::net {
 
+// So many requests in any stretch of time of this length.
+struct quota {
+    std::int64_t requests = 0;
+    duration window{};
+};
+
 struct rate_limit {
+    std::vector<quota> policies;           // all that the remote names; the first few
+    std::optional<duration> window;        // of the one that counts here
     std::optional<std::int64_t> limit;     // requests in a window
     std::optional<std::int64_t> remaining; // of them, before the remote refuses
     std::optional<duration> reset;         // until there is a full window again

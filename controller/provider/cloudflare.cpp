@@ -6,6 +6,7 @@
 #include "provider/call.hpp"
 #include "provider/cloudflare_error.hpp"
 
+#include <boost/asio/this_coro.hpp>
 #include <boost/json.hpp>
 
 #include <algorithm>
@@ -25,6 +26,8 @@ struct cloudflare::call {
     std::string permission;
     net::repeat repeatable = net::repeat::safe;
     std::optional<json::object> body = {};
+    // A refusal is an answer like another here: asked once, whatever is believed of the key.
+    bool may_be_refused = false;
 
     std::string name() const { return "cloudflare " + std::string{net::to_string(verb)} + " " + object; }
 };
@@ -109,7 +112,7 @@ const json::value& result_of(const json::value& envelope) {
 } // namespace
 
 cloudflare::cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id,
-                       secret api_token, const net::clock* clock)
+                       secret api_token, net::clock* clock)
     : transport_(transport), clock_(clock), api_token_(std::move(api_token)) {
     auto url = split_url(api_url);
     origin_ = std::move(url.origin);
@@ -118,6 +121,8 @@ cloudflare::cloudflare(net::transport& transport, const std::string& api_url, co
 }
 
 void cloudflare::use(secret api_token) {
+    if (!same(api_token_, api_token))
+        trust_.replaced();
     api_token_ = std::move(api_token);
 }
 
@@ -125,34 +130,66 @@ std::optional<duration> cloudflare::skew() const {
     return skew_;
 }
 
-awaitable<result<json::value>> cloudflare::exchange(call c) {
+instant cloudflare::now() const {
+    return clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
+}
+
+awaitable<result<json::value>> cloudflare::ask(const call* c) {
     std::vector<secret> known;
     known.push_back(api_token_.copy());
     net::request r;
-    r.verb = c.verb;
+    r.verb = c->verb;
     r.origin = origin_;
-    r.target = c.target;
-    r.repeatable = c.repeatable;
-    r.what = c.name();
+    r.target = c->target;
+    r.repeatable = c->repeatable;
+    r.what = c->name();
     authorize(r, api_token_);
     r.with("Accept", "application/json");
-    if (c.body)
-        send_json(r, *c.body);
+    if (c->body)
+        send_json(r, *c->body);
     auto answer = co_await transport_.send(std::move(r));
     if (!answer)
-        co_return lost(answer.error(), c.name(), known);
-    auto now = clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
-    if (auto skew = skew_of(*answer, now))
+        co_return lost(answer.error(), c->name(), known);
+    const auto at = now();
+    if (auto skew = skew_of(*answer, at))
         skew_ = skew;
     auto body = wire::parse(answer->body);
     bool fine = answer->status / 100 == 2;
     if (fine && is_envelope(body) && wire::flag(*body, "success").value_or(false))
         co_return std::move(*body);
-    if (fine && c.verb == net::method::delete_ && answer->body.empty())
+    if (fine && c->verb == net::method::delete_ && answer->body.empty())
         co_return json::value{};
-    auto e = failed(*answer, body, c.repeatable, c.permission, known, now);
-    e.where = c.name();
+    auto e = failed(*answer, body, c->repeatable, c->permission, known, at);
+    e.where = c->name();
     co_return e;
+}
+
+// Under load Cloudflare refuses a good key at times. What is not safe to repeat is not asked again here, for whoever
+// sends it counts on its deadline.
+awaitable<result<json::value>> cloudflare::exchange(call c) {
+    const auto began = now();
+    for (int asked = 1;; ++asked) {
+        auto bar = c.may_be_refused ? std::nullopt : trust_.barred(now());
+        if (bar) {
+            bar->where = c.name();
+            co_return *bar;
+        }
+        auto got = co_await ask(&c);
+        if (got)
+            trust_.accepted(now());
+        if (got || got.error().kind != error_kind::credential || c.may_be_refused || clock_ == nullptr ||
+            c.repeatable == net::repeat::once)
+            co_return got;
+        const auto wait = key_trust::wait_after(asked);
+        if (!wait) {
+            trust_.refused(got.error(), began, now());
+            co_return got;
+        }
+        co_await clock_->sleep_until(now() + *wait);
+        auto state = co_await boost::asio::this_coro::cancellation_state;
+        if (state.cancelled() != boost::asio::cancellation_type::none)
+            co_return got;
+    }
 }
 
 awaitable<result<json::array>> cloudflare::pages(call first) {
@@ -186,8 +223,12 @@ awaitable<result<std::optional<json::value>>> cloudflare::look(call c) {
 }
 
 awaitable<result<cloudflare::token_status>> cloudflare::verify() {
-    call account{.target = prefix_ + "/tokens/verify", .object = "the API token", .permission = {}};
-    call user{.target = api_path_ + "/user/tokens/verify", .object = "the API token", .permission = {}};
+    call account{
+        .target = prefix_ + "/tokens/verify", .object = "the API token", .permission = {}, .may_be_refused = true};
+    call user{.target = api_path_ + "/user/tokens/verify",
+              .object = "the API token",
+              .permission = {},
+              .may_be_refused = true};
     auto answer = co_await exchange(std::move(account));
     if (!answer && answer.error().status >= 400 && answer.error().status < 500 &&
         answer.error().kind != error_kind::throttled)
@@ -252,7 +293,10 @@ awaitable<result<std::vector<domain::live_group>>> cloudflare::list_groups() {
 }
 
 awaitable<result<bool>> cloudflare::strict() {
-    call c{.target = prefix_ + "/access/organizations", .object = "the organization", .permission = organization_read};
+    call c{.target = prefix_ + "/access/organizations",
+           .object = "the organization",
+           .permission = organization_read,
+           .may_be_refused = true};
     auto envelope = co_await exchange(std::move(c));
     if (envelope)
         co_return wire::flag(result_of(*envelope), "strict_service_token_auth").value_or(false);

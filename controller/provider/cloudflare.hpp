@@ -3,6 +3,7 @@
 #include "domain/observed.hpp"
 #include "net/clock.hpp"
 #include "net/transport.hpp"
+#include "provider/key_trust.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/json/fwd.hpp>
@@ -13,7 +14,8 @@
 
 // Cloudflare Access of one account, over its v4 API. Lists are read to their end; every error names the call, the
 // object, the HTTP status, Cloudflare's own code and message and the cf-ray; unknown fields are kept verbatim in what
-// is written back. No decisions: an edit says exactly what to change.
+// is written back. No decisions: an edit says exactly what to change. Where there is a clock, a refusal of the key
+// is believed only after several in a row, and a key that is dead is left alone for a while.
 namespace postern::provider {
 
 class cloudflare {
@@ -21,7 +23,7 @@ public:
     // `api_url` without a trailing slash. The transport, and the clock that skew() is measured against (the system's
     // where none is given), outlive this object.
     cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id, secret api_token,
-               const net::clock* clock = nullptr);
+               net::clock* clock = nullptr);
 
     // A key that was read again: used from the next call on.
     void use(secret api_token);
@@ -94,6 +96,9 @@ private:
 
     // The answer's envelope, once it says success.
     boost::asio::awaitable<result<boost::json::value>> exchange(call c);
+    // The same, asked once.
+    boost::asio::awaitable<result<boost::json::value>> ask(const call* c);
+    instant now() const;
     // All items of a list.
     boost::asio::awaitable<result<boost::json::array>> pages(call first);
     // The object behind a GET; nothing where that answered 404.
@@ -101,7 +106,8 @@ private:
     std::string policy_path(const std::string& application, const std::string& policy, bool reusable) const;
 
     net::transport& transport_;
-    const net::clock* clock_;
+    net::clock* clock_;
+    key_trust trust_;
     std::string origin_;
     std::string api_path_;
     std::string prefix_; // path of the API and the account

@@ -124,18 +124,26 @@ result<std::map<std::string, secret>> read_vars(const json::value& from) {
 
 } // namespace
 
-heroku::heroku(net::transport& transport, const std::string& api_url, secret api_key)
-    : transport_(transport), api_key_(std::move(api_key)) {
+heroku::heroku(net::transport& transport, const std::string& api_url, secret api_key, net::clock* clock)
+    : transport_(transport), api_key_(std::move(api_key)), clock_(clock) {
     auto url = split_url(api_url);
     origin_ = std::move(url.origin);
     prefix_ = std::move(url.path);
 }
 
 void heroku::use(secret api_key) {
+    if (!same(api_key_, api_key))
+        trust_.replaced();
     api_key_ = std::move(api_key);
 }
 
 awaitable<result<heroku::answer>> heroku::exchange(call c) {
+    const auto began = clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
+    auto bar = trust_.barred(began);
+    if (bar) {
+        bar->where = c.name();
+        co_return *bar;
+    }
     std::vector<secret> known;
     known.push_back(api_key_.copy());
     for (const auto& [name, value] : c.vars) {
@@ -159,10 +167,14 @@ awaitable<result<heroku::answer>> heroku::exchange(call c) {
         co_return lost(got.error(), c.name(), known);
     auto body = wire::parse(got->body);
     if (got->status / 100 != 2 || !body) {
-        auto e = failed(*got, body, c.app, c.repeatable, known, net::system_clock{}.now());
+        const auto now = clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
+        auto e = failed(*got, body, c.app, c.repeatable, known, now);
         e.where = c.name();
+        if (e.kind == error_kind::credential && clock_ != nullptr)
+            trust_.refused(e, began, now);
         co_return e;
     }
+    trust_.accepted(began);
     auto warning = got->header("Warning-Message");
     if (warning.empty())
         warning = got->header("X-Heroku-Warning");

@@ -3,7 +3,9 @@
 #include "base/error.hpp"
 #include "base/secret.hpp"
 #include "domain/observed.hpp"
+#include "net/clock.hpp"
 #include "net/transport.hpp"
+#include "provider/key_trust.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -18,7 +20,8 @@ namespace postern::provider {
 
 class heroku {
 public:
-    heroku(net::transport& transport, const std::string& api_url, secret api_key);
+    // With a clock, a key that is dead is left alone for a while. Transport and clock outlive this object.
+    heroku(net::transport& transport, const std::string& api_url, secret api_key, net::clock* clock = nullptr);
 
     void use(secret api_key);
 
@@ -44,6 +47,8 @@ private:
     std::string origin_;
     std::string prefix_;
     secret api_key_;
+    net::clock* clock_;
+    key_trust trust_;
 };
 
 } // namespace postern::provider

@@ -15,7 +15,8 @@ using boost::asio::awaitable;
 namespace {
 
 // Three bad logins within 30 s lock the client id for everybody who uses it.
-constexpr duration after_bad_login = std::chrono::seconds{60};
+constexpr duration after_bad_login = std::chrono::seconds{60}; // doubled each time
+constexpr duration after_bad_logins = std::chrono::minutes{15};
 constexpr duration after_429 = std::chrono::seconds{60};
 constexpr std::chrono::seconds patience{60}; // with somebody else's login
 
@@ -103,8 +104,10 @@ void infisical::session::use(login keys) {
     bool other_keys = !same_login(with, keys);
     bool other_kind = with.index() != keys.index();
     with = std::move(keys);
-    if (other_keys)
+    if (other_keys) {
         locked_until = instant{};
+        bad_logins = 0;
+    }
     if (other_kind)
         token = secret{};
 }
@@ -151,6 +154,8 @@ net::request infisical::session::build(const infisical_call& c, bool newer) cons
             add(name, value);
     }
     auto r = plain(c.verb, target, c.name());
+    // The server counts each route and method apart.
+    r.quota = std::string{net::to_string(c.verb)} + " " + std::string{c.family->older} + (c.below.empty() ? "" : "/*");
     r.repeatable = c.repeatable;
     const auto* key = std::get_if<token_login>(&with);
     authorize(r, key != nullptr ? key->token : token);
@@ -181,6 +186,7 @@ awaitable<result<json::value>> infisical::session::send(net::request r, std::vec
 awaitable<result<void>> infisical::session::log_in() {
     auto r = plain(net::method::post, "/api/v1/auth/universal-auth/login", "infisical POST login");
     r.login = true;
+    r.quota = "login";
     const auto& keys = std::get<universal_login>(with);
     json::object body(wire::memory());
     body.emplace("clientId", trim(keys.client_id.reveal()));
@@ -194,8 +200,9 @@ awaitable<result<void>> infisical::session::log_in() {
         if (is_token_error(e) || unknown_id || e.status == 403) {
             e.kind = error_kind::credential;
             e.what += "; the client id or client secret is wrong, expired, used up or locked for some minutes";
-            e.retry_after = after_bad_login;
-            locked_until = clock.now() + after_bad_login;
+            e.retry_after = std::min(after_bad_logins, after_bad_login * (1 << std::min(bad_logins, 4)));
+            locked_until = clock.now() + *e.retry_after;
+            ++bad_logins;
         }
         co_return e;
     }
@@ -204,6 +211,7 @@ awaitable<result<void>> infisical::session::log_in() {
         co_return failure(error_kind::unavailable, "infisical POST login", "the answer has no access token");
     token = std::move(*fresh);
     ++token_number;
+    bad_logins = 0;
     auto lasts = wire::number(*got, "expiresIn").value_or(0);
     token_until.reset();
     if (lasts > 0)
@@ -217,6 +225,7 @@ awaitable<result<void>> infisical::session::find_project() {
     error last;
     for (std::string_view route : {"/api/v1/projects/slug/", "/api/v1/workspace/slug/", "/api/v2/workspace/"}) {
         auto r = plain(net::method::get, std::string{route} + slug, "infisical GET project " + where.project_slug);
+        r.quota = "project";
         const auto* key = std::get_if<token_login>(&with);
         authorize(r, key != nullptr ? key->token : token);
         auto known = own_secrets();

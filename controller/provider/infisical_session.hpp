@@ -81,6 +81,7 @@ private:
     std::uint64_t attempts = 0;
     std::optional<error> last_failure;
     instant locked_until{};
+    int bad_logins = 0; // in a row
 
     std::vector<const route_family*> newer_routes; // of which the server lacks the older ones
 };

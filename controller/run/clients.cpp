@@ -5,6 +5,8 @@
 #include "run/fenced_transport.hpp"
 #include "run/logged_transport.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -13,23 +15,43 @@ namespace postern::run {
 
 namespace {
 
+// Says of each request how urgent the work is that it is sent for.
+class ranking_transport final : public net::transport {
+public:
+    ranking_transport(net::transport& inner, const request_trail& trail) : inner_(inner), trail_(trail) {}
+
+    boost::asio::awaitable<result<net::response>> send(net::request r) override {
+        r.lane = trail_.lane_of(co_await boost::asio::this_coro::executor);
+        auto exchange = inner_.send(std::move(r));
+        co_return co_await std::move(exchange);
+    }
+
+private:
+    net::transport& inner_;
+    const request_trail& trail_;
+};
+
 // The transports of one connection, innermost first.
 struct chain {
     logged_transport logged;
     fenced_transport fenced;
     net::budget paced;
     net::retrying_transport retried;
+    ranking_transport ranked;
 
-    chain(const wiring& shared, request_trail& trail, std::string provider, std::size_t concurrency)
+    chain(const wiring& shared, request_trail& trail, std::string provider, std::size_t concurrency,
+          std::vector<net::quota> quotas = {})
         : logged(shared, trail, std::move(provider)), fenced(logged, shared.may_write),
-          paced(fenced, shared.clock, budget_of(shared, concurrency)),
-          retried(paced, shared.clock, shared.random, retries_of(shared)) {}
-    net::transport& top() { return retried; }
+          paced(fenced, shared.clock, budget_of(shared, concurrency, std::move(quotas))),
+          retried(paced, shared.clock, shared.random, retries_of(shared)), ranked(retried, trail) {}
+    net::transport& top() { return ranked; }
 
 private:
-    static net::budget_settings budget_of(const wiring& shared, std::size_t concurrency) {
+    static net::budget_settings budget_of(const wiring& shared, std::size_t concurrency,
+                                          std::vector<net::quota> quotas) {
         net::budget_settings settings;
         settings.concurrency = concurrency;
+        settings.quotas = std::move(quotas);
         settings.request_timeout = shared.request_timeout;
         return settings;
     }
@@ -47,6 +69,11 @@ bool is_account_id(std::string_view text) {
 // A vault shares one small server; the others take more at a time.
 constexpr std::size_t vault_concurrency = 4;
 constexpr std::size_t api_concurrency = 8;
+
+// What Cloudflare documents: for each API token, and for each address.
+std::vector<net::quota> cloudflare_quotas() {
+    return {{1200, std::chrono::minutes{5}}, {200, std::chrono::seconds{1}}};
+}
 
 // What a connection leads to: where that changes, it is another connection.
 std::vector<std::string> place_of(const domain::infisical_vault& v) {
@@ -115,8 +142,8 @@ struct clients::cloudflare_connection {
 
     cloudflare_connection(const wiring& shared, request_trail& trail, const domain::cloudflare_account& account,
                           std::string id, secret key)
-        : way(shared, trail, "cloudflare", api_concurrency), where(place_of(account)), account_id(id),
-          client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
+        : way(shared, trail, "cloudflare", api_concurrency, cloudflare_quotas()), where(place_of(account)),
+          account_id(id), client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
 };
 
 struct clients::heroku_connection {
@@ -126,7 +153,7 @@ struct clients::heroku_connection {
 
     heroku_connection(const wiring& shared, request_trail& trail, const domain::heroku_account& account, secret key)
         : way(shared, trail, "heroku", api_concurrency), where(place_of(account)),
-          client(way.top(), account.api_url, std::move(key)) {}
+          client(way.top(), account.api_url, std::move(key), &shared.clock) {}
 };
 
 clients::clients(wiring shared)

@@ -3,6 +3,9 @@
 #include "run/fenced_transport.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <set>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -28,6 +31,13 @@ error lacks_secret(const std::string& where, const std::string& fingerprint) {
 
 error moved(const std::string& where, std::string what) {
     return {error_kind::conflict, where, std::move(what), 0, {}, {}};
+}
+
+net::urgency lane_of(const domain::step& s) {
+    static const std::set<std::string, std::less<>> later{"repair",       "correct",    "unbind", "withdraw",
+                                                          "disable",      "delete-key", "look",   "delete-policy",
+                                                          "delete-token", "try-retired"};
+    return later.contains(domain::word(s)) ? net::urgency::repair : net::urgency::rotation;
 }
 
 asio::awaitable<outcome> executor::execute(domain::step s) {

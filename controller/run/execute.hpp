@@ -97,6 +97,10 @@ private:
     instant give_up_ = instant::max();
 };
 
+// How urgent the requests of a step are: what puts right what somebody else changed, clears away or merely looks stands
+// back behind a credential's way to where it is used.
+net::urgency lane_of(const domain::step& s);
+
 // Shared by the parts of the executor.
 domain::outcome failed(error why);
 domain::outcome unapproved();

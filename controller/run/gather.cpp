@@ -338,7 +338,8 @@ asio::awaitable<void> gatherer::read_account(const domain::cloudflare_account* a
     jobs.push_back(read_strict(&into));
     auto all = together(std::move(jobs), at_once);
     co_await std::move(all);
-    if (into.failure && into.failure->kind == error_kind::credential) {
+    // Without a status nothing was sent: why is known already.
+    if (into.failure && into.failure->kind == error_kind::credential && into.failure->status != 0) {
         auto why = explain_refusal(&into);
         co_await std::move(why);
     }

@@ -30,6 +30,21 @@ bool begins_something(const domain::step& s) {
     return record != nullptr && record->stage == "intend";
 }
 
+// The account that a step asks something of; empty where it asks Cloudflare nothing.
+struct account_finder {
+    template<class Step>
+    std::string operator()(const Step& s) const {
+        if constexpr (requires { s.account; })
+            return s.account;
+        else
+            return {};
+    }
+};
+
+std::optional<instant> sooner(std::optional<instant> a, std::optional<instant> b) {
+    return a && b ? std::min(a, b) : a ? a : b;
+}
+
 bool is_taken(const domain::step& writing, extent takes) {
     return takes == extent::all || (takes == extent::requests && domain::word(writing) == "request");
 }
@@ -108,17 +123,34 @@ asio::awaitable<void> pass::go_on() {
         }
         if (dirty_)
             continue;
-        const auto wake = report_.last.wake;
+        const auto room = crowded_reading();
+        const auto wake = sooner(sooner(report_.last.wake, held_back_), room);
         if (settings_.takes != extent::all || !wake || *wake > give_up_)
             break;
-        watcher_.waiting(*wake, report_.last.conditions);
-        auto sleep = halt_.sleep_until(around_.clock, *wake);
-        co_await std::move(sleep);
-        dirty_ = true;
+        auto waiting = wait_until(*wake);
+        co_await std::move(waiting);
+        world_.stale = world_.stale || (room && *room <= around_.clock.now());
     }
     if (report_.interrupted)
         report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
     tell_all_observed(report_.last.conditions, around_.wanted, world_, settings_.how, around_.clock.now());
+}
+
+asio::awaitable<void> pass::wait_until(instant wake) {
+    watcher_.waiting(wake, report_.last.conditions);
+    auto sleep = halt_.sleep_until(around_.clock, wake);
+    co_await std::move(sleep);
+    dirty_ = true;
+}
+
+// An account that could only not be read because it had no room is read again when it has.
+std::optional<instant> pass::crowded_reading() const {
+    std::optional<instant> first;
+    for (const auto& [name, account] : world_.accounts) {
+        if (account.failure && account.failure->kind == error_kind::throttled && account.failure->retry_after)
+            first = sooner(first, world_.seen_at + *account.failure->retry_after);
+    }
+    return first;
 }
 
 asio::awaitable<void> pass::read_world() {
@@ -145,7 +177,7 @@ bool pass::may_read_again() {
 bool pass::should_judge() const {
     if (!dirty_ || world_.stale || is_stopping() || report_.unsettled)
         return false;
-    return queue_.size() <= room() || std::chrono::steady_clock::now() >= judge_again_;
+    return queue_.size() <= room() || running_ == 0 || std::chrono::steady_clock::now() >= judge_again_;
 }
 
 void pass::judge() {
@@ -181,11 +213,30 @@ bool pass::free(const domain::step& s) const {
     return std::none_of(s.locks.begin(), s.locks.end(), [&](const auto& lock) { return busy_.contains(lock); });
 }
 
+std::string pass::account_of(const domain::step& s) const {
+    if (!begins_something(s))
+        return std::visit(account_finder{}, s.what);
+    const auto& name = std::get<domain::steps::write_record>(s.what).token;
+    auto spec = std::find_if(around_.wanted.tokens.begin(), around_.wanted.tokens.end(),
+                             [&](const auto& t) { return t.name == name; });
+    return spec == around_.wanted.tokens.end() ? std::string{} : spec->account;
+}
+
+// An intent has a deadline: it is not written where what it is for could not be sent before.
+bool pass::is_held_back(const domain::step& s) {
+    auto crowd = begins_something(s) ? crowded_.find(account_of(s)) : crowded_.end();
+    if (crowd == crowded_.end() || around_.clock.now() >= crowd->second)
+        return false;
+    held_back_ = sooner(held_back_, crowd->second);
+    return true;
+}
+
 void pass::start() {
+    held_back_.reset();
     if (world_.stale || is_stopping() || report_.unsettled)
         return;
     for (auto at = queue_.begin(); at != queue_.end() && room() > 0;) {
-        if (!free(*at)) {
+        if (!free(*at) || is_held_back(*at)) {
             ++at;
             continue;
         }
@@ -211,7 +262,7 @@ void pass::begin(domain::step s) {
     ++running_;
     // An executor of its own: by it the requests that are sent for the step are told from all others.
     const asio::any_io_executor work = asio::make_strand(executor_);
-    around_.remotes.trail().begin(work);
+    around_.remotes.trail().begin(work, lane_of(s));
     auto ended = [this, s, work](std::exception_ptr thrown, domain::outcome came) {
         --running_;
         ended_.emplace_back(s, thrown ? outcome_of(std::move(thrown)) : std::move(came));
@@ -239,6 +290,10 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
     watcher_.finished(s, came);
     if (came.failure)
         report_.failures.emplace_back(s, *came.failure);
+    if (came.failure && came.failure->kind == error_kind::throttled && came.failure->retry_after) {
+        auto& until = crowded_[account_of(s)];
+        until = std::max(until, around_.clock.now() + *came.failure->retry_after);
+    }
     if (came.failure && came.failure->kind == error_kind::cancelled) {
         fenced_ = fenced_ || came.failure->code == fenced_code;
         return;

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <deque>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -80,6 +81,10 @@ private:
     std::size_t most_steps() const;
     std::size_t room() const;
     bool free(const domain::step& s) const;
+    std::string account_of(const domain::step& s) const;
+    bool is_held_back(const domain::step& s);
+    std::optional<instant> crowded_reading() const;
+    boost::asio::awaitable<void> wait_until(instant wake);
     bool is_stopping() const { return halt_.asked() || fenced_; }
 
     surroundings around_;
@@ -96,7 +101,9 @@ private:
     std::set<std::string> busy_;     // locks of what is under way
     std::size_t running_ = 0;
     std::vector<std::pair<domain::step, domain::outcome>> ended_;
-    bool dirty_ = true;                                 // something happened since the last judgement
+    std::map<std::string, instant> crowded_; // accounts without room, until when: nothing new is begun for them
+    std::optional<instant> held_back_;       // until when the first of the queue is that waits for it
+    bool dirty_ = true;                      // something happened since the last judgement
     std::chrono::steady_clock::time_point judge_again_; // at the latest
     std::size_t taken_ = 0;
     int idle_readings_ = 0;    // gathers since something last changed

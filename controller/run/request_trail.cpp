@@ -24,8 +24,13 @@ std::list<request_trail::entry>::iterator request_trail::find(const boost::asio:
     return std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
 }
 
-void request_trail::begin(const boost::asio::any_io_executor& work) {
-    entries_.push_back({work, {}});
+void request_trail::begin(const boost::asio::any_io_executor& work, net::urgency lane) {
+    entries_.push_back({work, lane, {}});
+}
+
+net::urgency request_trail::lane_of(const boost::asio::any_io_executor& work) const {
+    auto at = std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
+    return at == entries_.end() ? net::urgency::refresh : at->lane;
 }
 
 void request_trail::note(const boost::asio::any_io_executor& work, std::string_view id) {

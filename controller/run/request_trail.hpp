@@ -1,5 +1,7 @@
 #pragma once
 
+#include "net/http.hpp"
+
 #include <boost/asio/any_io_executor.hpp>
 
 #include <list>
@@ -7,14 +9,16 @@
 #include <string_view>
 #include <vector>
 
-// Which requests were sent for which piece of work. Steps share their connections and run side by side; what tells them
-// apart is the executor that each of them, and whatever it awaits, runs on. For one thread.
+// Which requests were sent for which piece of work, and how urgent that is. Steps share their connections and run side
+// by side; what tells them apart is the executor that each of them, and whatever it awaits, runs on. For one thread.
 namespace postern::run {
 
 class request_trail {
 public:
     // From here on the ids of the requests of this work are kept.
-    void begin(const boost::asio::any_io_executor& work);
+    void begin(const boost::asio::any_io_executor& work, net::urgency lane);
+    // Whatever nobody began is a look at the world.
+    net::urgency lane_of(const boost::asio::any_io_executor& work) const;
     // The remote's id of a request; passed over where it is none, or where nobody asked about this work.
     void note(const boost::asio::any_io_executor& work, std::string_view id);
     // The ids in the order in which the answers came, the first few dozen of them; no more are kept of this work.
@@ -23,6 +27,7 @@ public:
 private:
     struct entry {
         boost::asio::any_io_executor work;
+        net::urgency lane;
         std::vector<std::string> ids;
     };
     std::list<entry>::iterator find(const boost::asio::any_io_executor& work);

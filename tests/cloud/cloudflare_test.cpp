@@ -31,6 +31,20 @@ json::object service_auth(const std::string& name, const std::string& token_id) 
 
 } // namespace
 
+TEST_CASE_FIXTURE(fixture, "every secret that is given out bears the canary") {
+    const auto made = by.cloudflare("POST", "/service_tokens", {{"name", "probe"}});
+    const std::string id{made.parsed().at("result").at("id").as_string()};
+    CHECK(by.cloudflare("POST", "/service_tokens/" + id + "/rotate").status == 200);
+    CHECK(by.log_in().status == 200);
+    std::set<std::string> kinds;
+    for (const auto& given : all.ledger.secrets()) {
+        kinds.insert(given.kind);
+        CHECK_MESSAGE(given.value.find(canary) != std::string::npos, given.kind);
+    }
+    CHECK(kinds ==
+          std::set<std::string>{"api key", "api token", "client secret", "vault access token", "vault client secret"});
+}
+
 TEST_CASE_FIXTURE(fixture, "a token shows its secret when it is made and never again") {
     const auto made = by.cloudflare("POST", "/service_tokens", {{"name", "probe"}, {"duration", "24h"}});
     CHECK(made.status == 201);

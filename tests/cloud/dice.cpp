@@ -36,8 +36,9 @@ std::string dice::secret(std::string_view prefix, std::size_t length) {
     if (RAND_bytes(bytes.data(), static_cast<int>(length)) != 1)
         throw std::runtime_error("no random bytes");
     std::string out{prefix};
-    for (auto b : bytes)
-        out += alphabet[b % alphabet.size()];
+    out += canary;
+    for (std::size_t i = canary.size(); i < length; ++i)
+        out += alphabet[bytes[i] % alphabet.size()];
     return out;
 }
 

@@ -61,7 +61,7 @@ machine_identity& infisical::add_identity(std::string role) {
     machine_identity identity;
     identity.id = ids_.uuid();
     identity.client_id = ids_.uuid();
-    identity.client_secrets.push_back(random_hex(32));
+    identity.client_secrets.push_back(dice::secret({}, 64));
     identity.role = std::move(role);
     ledger_.give(time_.now(), "vault client secret", identity.client_id, identity.client_secrets.back());
     identities.push_back(std::move(identity));

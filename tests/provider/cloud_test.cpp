@@ -348,6 +348,9 @@ TEST_CASE("limits, missing scopes and a second factor") {
     w.all.access.api_tokens.front().status = "expired";
     CHECK(run(w.io, w.access.list_tokens()).error().kind == error_kind::credential);
     w.all.access.api_tokens.front().status = "active";
+    CHECK(run(w.io, w.access.list_tokens()).error().status == 0); // it is not even tried again yet
+    w.access.use(secret{"another"});
+    w.access.use(secret{w.all.example.api_token});
 
     w.all.access.switches.enforce_limits = true;
     w.all.access.switches.limit = 3;

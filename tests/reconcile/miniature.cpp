@@ -152,6 +152,8 @@ struct miniature::process {
         wire.dies = in.dies;
         wire.on_the_way = in.on_the_way;
         wire.heard = in.heard;
+        if (in.distance)
+            wire.lag = [far = *in.distance](std::size_t, bool) { return far; };
         reach.env = [&in](const std::string& name) -> std::optional<secret> {
             auto at = in.environment.find(name);
             return at == in.environment.end() ? std::nullopt : std::optional<secret>{secret{at->second}};

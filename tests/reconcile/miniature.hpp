@@ -92,6 +92,8 @@ public:
     std::function<std::optional<error>(const net::request&)> on_the_way;
     std::function<void(run::stop&, const domain::step&)> on_step;
     std::function<void(const net::request&, const net::response&)> heard;
+    // How long a request is on its way, and its reply on the way back.
+    std::optional<duration> distance;
     std::function<bool()> may_write;
     std::function<void(std::string_view provider, int status)> on_response;
     // The id by which the nth process from here on calls itself; random where empty.

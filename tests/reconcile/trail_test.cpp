@@ -23,8 +23,8 @@ TEST_CASE("a trail keeps ids by the executor that they were noted on") {
     const asio::any_io_executor other = asio::make_strand(io);
     run::request_trail trail;
     trail.note(one, "before");
-    trail.begin(one);
-    trail.begin(other);
+    trail.begin(one, net::urgency::rotation);
+    trail.begin(other, net::urgency::repair);
     trail.note(same, "8c1f2e3d4a5b6c7d-LIS");
     trail.note(other, "01234567-89ab-cdef-0123-456789abcdef");
     trail.note(one, "req-rWbuQxRH1Dm93W");
@@ -35,7 +35,7 @@ TEST_CASE("a trail keeps ids by the executor that they were noted on") {
     CHECK(trail.take(one) == std::vector<std::string>{"8c1f2e3d4a5b6c7d-LIS", "req-rWbuQxRH1Dm93W"});
     CHECK(trail.take(one).empty());
     CHECK(trail.take(other).size() == 1);
-    trail.begin(one);
+    trail.begin(one, net::urgency::rotation);
     for (int i = 0; i < 100; ++i)
         trail.note(one, std::to_string(i));
     CHECK(trail.take(one).size() == 32);
