@@ -263,7 +263,7 @@ TEST_CASE("a wait for the account's budget ends when it is cancelled, and nothin
     auto refused = governed.send(ask(repeat::safe, "/a"));
     asio::co_spawn(io, std::move(refused), ended);
     io.poll();
-    // One waits for the pause's end, the other for its place.
+    // Both wait for the pause's end.
     asio::cancellation_signal stop_first;
     asio::cancellation_signal stop_second;
     auto first = governed.send(ask(repeat::safe, "/b"));
@@ -272,7 +272,7 @@ TEST_CASE("a wait for the account's budget ends when it is cancelled, and nothin
     asio::co_spawn(io, std::move(second), asio::bind_cancellation_slot(stop_second.slot(), ended));
     io.restart();
     io.poll();
-    CHECK(time.sleepers() == 1);
+    CHECK(time.sleepers() == 2);
     stop_second.emit(asio::cancellation_type::terminal);
     io.restart();
     io.poll();
