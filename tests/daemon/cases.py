@@ -4,16 +4,21 @@ import datetime
 import http.client
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import time
 
 from postgres import Postgres
-from world import CREDENTIALS, KEY, PROBE, STATE, eventually
+from world import CREDENTIALS, KEY, PROBE, STATE, World, eventually
 
 FAST = ("--interval", "3s", "--lease", "6s")
 BOTH = ("console-self-probe", "status-probe")
+
+
+class Skipped(Exception):
+    """The case cannot be played here; why."""
 
 
 def expect(what, holds):
@@ -624,6 +629,81 @@ def a_key_changes_in_its_file(world):
     shutil.rmtree(secrets)
 
 
+# ---- what stays in memory
+
+def read_memory(pid):
+    """Everything that the process may read or write, or nothing where this user may not look."""
+    chunks = []
+    try:
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            for line in maps:
+                span, rights = line.split()[:2]
+                begin, end = (int(part, 16) for part in span.split("-"))
+                if rights[0] != "r" or "[vvar]" in line or "[vsyscall]" in line:
+                    continue
+                try:
+                    memory.seek(begin)
+                    chunks.append((line.split()[-1] if len(line.split()) > 5 else "anonymous", memory.read(end - begin)))
+                except OSError:
+                    pass  # it was unmapped meanwhile
+    except PermissionError:
+        return None
+    return chunks
+
+
+def secrets_of(world, client_id):
+    return {s["value"] for s in world.control("GET", "/books/secrets")
+            if s["owner"] == client_id and s["kind"] == "client secret"}
+
+
+def places(chunks, value):
+    """Where in memory it stands; of the value itself nothing is told."""
+    return [name for name, data in chunks for _ in range(data.count(value.encode()))]
+
+
+def a_retired_credential_is_gone_from_memory(world):
+    """Over plain HTTP and over TLS: what is left in the buffers of Asio and OpenSSL counts, too."""
+    retired_credential(world)
+    with World(world.build, ("--tls",)) as behind_tls:
+        behind_tls.environment["POSTERN_CA_FILE"] = behind_tls.at["caFile"]
+        retired_credential(behind_tls)
+        expect("no leak over TLS", not behind_tls.leaks())
+
+
+def retired_credential(world):
+    token = world.specs / "console-self-probe" / "token.yaml"
+    text = token.read_text()
+    expect("the spec has an overlap", "overlap:" in text)
+    token.write_text(re.sub(r"overlap: \S+", "overlap: 2s", text))
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    settled(worker)
+    old = world.tokens()[0]
+    secret = secrets_of(world, old["client_id"])
+    expect("the cloud gave out one secret for it", len(secret) == 1)
+    memory = read_memory(worker.pid)
+    if memory is None:
+        raise Skipped("reading another process's memory needs root")
+    expect("what is there is found: a secret that the worker goes on using",
+           places(memory, world.at["infisicalClientSecret"]))
+    world.control("POST", "/state/tokens", {"id": old["id"], "expiresInSeconds": 86400})
+    worker.signal(signal.SIGHUP)
+    eventually("the old token is gone", lambda: old["id"] not in [t["id"] for t in world.tokens()] and world.tokens(),
+               timeout=90)
+    for _ in range(2):  # a pass drops what the one before it read
+        settled(worker, since=worker.mark())
+    memory = read_memory(worker.pid)
+    found = places(memory, secret.pop())
+    expect(f"{len(found)} copies of the retired secret in memory: {found}", not found)
+    arguments = pathlib.Path(f"/proc/{worker.pid}/cmdline").read_bytes().decode()
+    expect("a secret in argv", not any(value in arguments for value in world.secret_values()))
+    for task in pathlib.Path(f"/proc/{worker.pid}/task").iterdir():
+        expect("it has no children, which could inherit anything", not (task / "children").read_text())
+    worker.signal(signal.SIGABRT)
+    worker.process.wait(12)
+    cores = [f for f in world.folder.rglob("*") if f.name.startswith("core") and f.is_file()]
+    expect("it leaves no core when it crashes", not cores)
+
+
 # ---- on Heroku
 
 def a_dyno_without_a_shared_store_waits_for_its_predecessor(world):
@@ -671,4 +751,5 @@ def dynos_that_overlap(world):
 
 CASES = [value for name, value in list(globals().items())
          if callable(value) and getattr(value, "__code__", None) and value.__code__.co_varnames[:1] == ("world",)
-         and name not in ("whole", "store_of", "spoil_config_var", "attempts", "no_doubles", "several", "journal", "stopped_leader")]
+         and name not in ("whole", "store_of", "spoil_config_var", "attempts", "no_doubles", "several", "journal",
+                      "stopped_leader", "secrets_of", "retired_credential")]

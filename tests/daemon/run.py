@@ -26,6 +26,8 @@ def play(build, case):
                 worker.kill()
             if leaks := world.leaks():
                 raise AssertionError(f"{leaks} of the cloud's secrets were printed or written")
+    except cases.Skipped as why:
+        return case.__name__, "", f"skipped: {why}"
     except Exception:  # the report is the point
         wrong = traceback.format_exc()
     return case.__name__, wrong, time.monotonic() - began
@@ -43,7 +45,8 @@ def main():
         for done in concurrent.futures.as_completed([pool.submit(play, asked.build, case) for case in chosen]):
             name, wrong, took = done.result()
             failed += bool(wrong)
-            print(f"{'FAILED ' if wrong else 'ok     '} {name.replace('_', ' ')} ({took:.0f} s)", flush=True)
+            how = took if isinstance(took, str) else f"{took:.0f} s"
+            print(f"{'FAILED ' if wrong else 'ok     '} {name.replace('_', ' ')} ({how})", flush=True)
             if wrong:
                 print("        " + wrong.replace("\n", "\n        "), flush=True)
     print(f"{len(chosen) - failed} passed, {failed} failed")
