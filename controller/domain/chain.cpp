@@ -212,6 +212,15 @@ void judge::adopt(life& l) {
     if (enabled_again(l))
         return;
     auto r = settled_record(l);
+    // Under another name: what the old record knows of variables that no binding names any more is kept.
+    for (const auto& [name, vault] : world_.vaults) {
+        if (l.rec != nullptr || !vault || !vault->state)
+            continue;
+        for (const auto& [other, old] : vault->state->records) {
+            if (old.current && old.current->token_id == c.token_id && was_renamed(l, other, old))
+                take_notes(r, old);
+        }
+    }
     // The record was lost. What was minted under this key went to the consumers that are bound: theirs is our own.
     bool adopted = c.nonce.starts_with(l.state->installation.substr(0, 8) + c.fingerprint);
     if (l.rec == nullptr && !adopted) {

@@ -69,6 +69,19 @@ delivery_note& note_for(record& r, const heroku_binding& b, const std::string& a
     return *at;
 }
 
+void take_notes(record& r, const record& from) {
+    for (const auto& note : from.deliveries) {
+        const bool known = std::any_of(r.deliveries.begin(), r.deliveries.end(), [&](const auto& n) {
+            return n.account == note.account && n.app == note.app && n.vars == note.vars;
+        });
+        if (!known)
+            r.deliveries.push_back(note);
+    }
+    std::sort(r.deliveries.begin(), r.deliveries.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.account, a.app, a.vars) < std::tie(b.account, b.app, b.vars);
+    });
+}
+
 const reading<app_view>* judge::view_of(const heroku_binding& b, const std::string& app) const {
     return view_of(b.account, app);
 }

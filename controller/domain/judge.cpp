@@ -137,6 +137,16 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
     }
 }
 
+const record* judge::record_of(const std::string& token) const {
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault || !vault->state)
+            continue;
+        if (auto at = vault->state->records.find(token); at != vault->state->records.end())
+            return &at->second;
+    }
+    return nullptr;
+}
+
 void judge::find_relied_on() {
     for (const auto& [name, vault] : world_.vaults) {
         if (!vault)
@@ -154,8 +164,11 @@ void judge::find_relied_on() {
         for (const auto& [app, view] : account->apps) {
             if (!view)
                 continue;
-            for (const auto& [binding, value] : view->values)
-                relied_on_.insert(value.client_id);
+            for (const auto& [binding, value] : view->values) {
+                // What nobody will bring up to date does not keep a compromised credential alive.
+                if (const auto* left = record_of(token_of_left_name(binding)); left == nullptr || !is_hurried(*left))
+                    relied_on_.insert(value.client_id);
+            }
         }
     }
     relied_on_.erase(std::string{});

@@ -61,6 +61,7 @@ struct life {
     std::optional<rotation> due;      // a rule asks for another credential
     bool may_rotate = false;          // all is as declared, or there is no time to wait for that
     std::vector<std::string> lagging; // who still holds the previous credential
+    bool left_lagging = false;        // among them a variable that nobody will bring up to date
     bool retiring = false;            // the overlap is over: the previous credential goes
     bool overwrites = false;          // a living object of somebody's would be overwritten or deleted
 
@@ -80,6 +81,7 @@ private:
     // ---- shared (judge.cpp)
     void connections();
     void find_relied_on();
+    const record* record_of(const std::string& token) const; // null: there is none, or no such token
     // Takes the step into the judgement unless something it needs is busy, it has failed too often, or it must wait.
     void offer(step s, bool observing = false);
     bool awaits_approval(const step& s);
@@ -161,8 +163,7 @@ private:
 
     // ---- retire.cpp
     void find_retirement(life& l);
-    std::vector<std::string> laggards(const life& l) const;
-    bool is_hurried(const life& l) const;
+    std::vector<std::string> laggards(const life& l, bool& left) const;
     void retire(life& l);
     void stretch(life& l);
     void keep_previous_secret(life& l);
@@ -210,7 +211,9 @@ private:
     bool is_bound(const policy_note& note) const;
     std::vector<std::string> left_members(const policy_note& note, const live_policy& p) const;
     // Variables of apps that still hold a credential of the token though no binding names them any more.
-    void left_variables(life& l, bool settled);
+    void left_variables(life& l);
+    bool is_same_heroku(const std::string& one, const std::string& other) const;
+    const heroku_binding* taker_of(const delivery_note& note) const;
     bool is_bound(const life& l, const delivery_note& note) const;
     bool is_given_up(const life& l, const delivery_note& note) const;
     bool may_be_left_with(const life& l, const delivery_note& note) const;
@@ -288,8 +291,14 @@ const delivery_note* note_of(const record& r, const heroku_binding& b, const std
 // The same, made where there is none; the notes stay sorted.
 delivery_note& note_for(record& r, const heroku_binding& b, const std::string& app);
 
+// Adds the notes of another record that this one lacks.
+void take_notes(record& r, const record& from);
+
 // The step that unsets the variables which hold `fingerprint`.
 steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint);
+
+// The credential before was compromised, or the one in force is, which nobody waits an overlap for.
+bool is_hurried(const record& r);
 
 // Whether the policy includes these tokens alone, however often.
 bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids);

@@ -113,25 +113,25 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
             return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
         }
         for (const auto& [name, value] : (*app)->values) {
-            bool same_token = !is_ours(value.fingerprint) &&
-                              std::any_of(credentials.begin(), credentials.end(),
-                                          [&](const auto* c) { return c->client_id == value.client_id; });
             const auto owner = token_of_left_name(name);
-            if (owner == token && name != left_name(token, d.vars))
-                continue; // has a note of its own
-            if (same_token && owner == token)
-                return block(reason::still_held, "app " + d.app + " holds another secret of its token");
-            if (!is_ours(value.fingerprint))
-                continue;
-            if (owner != token)
+            if (owner != token && is_ours(value.fingerprint))
                 return block(reason::still_held,
                              (owner.empty() ? "HerokuBinding " + name + " still serves its credential to "
                                             : "what ServiceToken " + owner + " left behind is its credential, on ") +
                                  d.app);
+        }
+        const auto name = left_name(token, d.vars);
+        const auto* value = find_or_null((*app)->values, name);
+        if (value == nullptr)
+            continue;
+        bool same_token = std::any_of(credentials.begin(), credentials.end(),
+                                      [&](const auto* c) { return c->client_id == value->client_id; });
+        if (is_ours(value->fingerprint))
             return go(join(d.vars, ", ") + " on app " + d.app, "what was delivered is taken back",
                       {"deliver:" + name + "/" + d.app, "heroku:" + d.account + "/" + d.app},
-                      withdrawal(token, d, value.fingerprint));
-        }
+                      withdrawal(token, d, value->fingerprint));
+        if (same_token)
+            return block(reason::still_held, "app " + d.app + " holds another secret of its token");
     }
     if (auto at = folder->second->values.find(r.key);
         at != folder->second->values.end() && is_ours(at->second.fingerprint))

@@ -23,14 +23,14 @@ bool refused(verdict v) {
 
 } // namespace
 
-// The credential before was compromised, or the one in force is, which nobody waits an overlap for.
-bool judge::is_hurried(const life& l) const {
-    const auto& asked = l.rec->request;
-    return l.rec->reason == reason::compromised || (asked && !asked->done && asked->reason == reason::compromised);
+bool is_hurried(const record& r) {
+    return r.reason == reason::compromised ||
+           (r.request && !r.request->done && r.request->reason == reason::compromised);
 }
 
-// Who still has the previous credential, in words.
-std::vector<std::string> judge::laggards(const life& l) const {
+// Who still has the previous credential, in words. `left`: whether that is a variable that no binding names any more,
+// for which a person is needed. Nobody waits for those where a credential is compromised.
+std::vector<std::string> judge::laggards(const life& l, bool& left) const {
     const auto& p = *l.rec->previous;
     bool in_place = p.token_id == l.current->token_id;
     auto is_it = [&](const std::string& client_id, const std::string& fingerprint) {
@@ -58,16 +58,23 @@ std::vector<std::string> judge::laggards(const life& l) const {
             for (const auto& [binding, value] : view->values) {
                 if (value.absent || !is_it(value.client_id, value.fingerprint))
                     continue;
-                const bool left = !token_of_left_name(binding).empty();
-                out.push_back(left ? binding.substr(binding.rfind('/') + 1) + " on app " + app +
-                                         ", which no HerokuBinding names any more"
-                                   : "app " + app);
+                if (token_of_left_name(binding).empty()) {
+                    out.push_back("app " + app);
+                } else if (!is_hurried(*l.rec)) {
+                    left = true;
+                    out.push_back(binding.substr(binding.rfind('/') + 1) + " on app " + app +
+                                  ", which no HerokuBinding names any more");
+                }
             }
         }
     }
+    for (const auto& note : l.rec->deliveries) {
+        if (!is_hurried(*l.rec) && may_be_left_with(l, note))
+            out.push_back("perhaps " + join(note.vars, ", ") + " on app " + note.app + ", which could not be read");
+    }
     const auto* token = token_by_id(*l.account, p.token_id);
     if (in_place || token == nullptr || !token->enabled || !token->last_seen_at || !l.rec->previous_until ||
-        is_hurried(l))
+        is_hurried(*l.rec))
         return out; // once it is disabled nobody uses it: what is seen of it is our own try
     // Quiet for the second half of the overlap is quiet; our own knocks are no use of it.
     auto quiet_since = *l.rec->previous_until - l.spec->overlap / 2;
@@ -84,16 +91,14 @@ void judge::find_retirement(life& l) {
     if (r == nullptr || !r->current || !r->previous || !r->previous_until || !l.current || r->pending ||
         r->current->fingerprint != l.current->fingerprint || r->confirmed != l.current->fingerprint)
         return;
-    l.lagging = laggards(l);
+    l.lagging = laggards(l, l.left_lagging);
     bool delivered = std::all_of(l.consumers.begin(), l.consumers.end(), [&](const heroku_binding* b) {
         return std::all_of(b->apps.begin(), b->apps.end(), [&](const auto& app) {
             const auto* value = value_at(*b, app);
             return value != nullptr && value->fingerprint == l.current->fingerprint;
         });
     });
-    bool unsure = std::any_of(r->deliveries.begin(), r->deliveries.end(),
-                              [&](const auto& note) { return may_be_left_with(l, note); });
-    l.retiring = *r->previous_until <= now_ && l.lagging.empty() && delivered && !unsure;
+    l.retiring = *r->previous_until <= now_ && l.lagging.empty() && delivered;
 }
 
 void judge::stretch(life& l) {
@@ -150,14 +155,15 @@ void judge::retire(life& l) {
         return;
     const auto until = *l.rec->previous_until;
     bool in_place = p.token_id == l.current->token_id;
-    if (in_place && !cut_off_told(l, until, reason::retired))
+    // In place Cloudflare ends the secret by its clock: it is not told while somebody has that secret.
+    if (in_place && (l.lagging.empty() || is_hurried(*l.rec)) && !cut_off_told(l, until, reason::retired))
         return;
     const auto look_again = until - l.spec->overlap / 4;
     if (!l.lagging.empty()) {
-        const bool hurried = is_hurried(l);
+        const bool hurried = is_hurried(*l.rec);
         tell(l.resource(), "RotationDue", status::false_, reason::consumer_lags,
              "the credential before goes on working, because it is still held: " + join(l.lagging, ", "),
-             now_ < look_again && !hurried ? weight::told : weight::blocked);
+             now_ < look_again && !hurried && !(l.due && l.left_lagging) ? weight::told : weight::blocked);
         if (hurried)
             return; // no overlap to stretch: looked at again in the next pass
         if (now_ >= look_again)

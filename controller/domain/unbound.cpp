@@ -3,8 +3,9 @@
 
 #include <algorithm>
 
-// Bindings that left git, or that name another application, app or variable now, while their token stayed: what they
-// put there is told, and taken back only when that was asked for.
+// Bindings that left git, or that name another application, app or variable now, while their token stayed. What they
+// put into policies is told, and taken out when that was asked for; a variable of an app is only told, because who
+// reads it nobody knows.
 namespace postern::domain {
 
 // Whether the policy includes these tokens alone, however often.
@@ -125,6 +126,30 @@ bool judge::is_bound(const life& l, const delivery_note& note) const {
     });
 }
 
+// Whether two HerokuAccounts lead to the same apps; of one that left git nobody knows, so it may.
+bool judge::is_same_heroku(const std::string& one, const std::string& other) const {
+    auto url = [&](const std::string& name) {
+        auto at =
+            std::find_if(wanted_.heroku.begin(), wanted_.heroku.end(), [&](const auto& h) { return h.name == name; });
+        return at == wanted_.heroku.end() ? std::string{} : at->api_url;
+    };
+    const auto first = url(one);
+    const auto second = url(other);
+    return one == other || first.empty() || second.empty() || first == second;
+}
+
+// The binding, of whichever token, that serves one of these variables now, perhaps through another HerokuAccount.
+const heroku_binding* judge::taker_of(const delivery_note& note) const {
+    for (const auto& b : wanted_.heroku_bindings) {
+        const auto vars = b.vars();
+        if (std::find(b.apps.begin(), b.apps.end(), note.app) != b.apps.end() &&
+            is_same_heroku(b.account, note.account) &&
+            std::find_first_of(vars.begin(), vars.end(), note.vars.begin(), note.vars.end()) != vars.end())
+            return &b;
+    }
+    return nullptr;
+}
+
 // Whether the value is a credential of this token, whichever.
 bool judge::is_one_of(const life& l, const app_value& value) const {
     if (value.absent || value.client_id.empty())
@@ -137,69 +162,55 @@ bool judge::is_one_of(const life& l, const app_value& value) const {
                        [&](const auto& entry) { return entry.second.client_id == value.client_id; });
 }
 
-// Whether the note can be forgotten: nobody asks for these variables, and nothing of ours is in them.
+// Whether the note can be forgotten: nobody asks for these variables, and nothing of ours is in them; or another note
+// is kept of them.
 bool judge::is_given_up(const life& l, const delivery_note& note) const {
     if (l.rec == nullptr || is_bound(l, note))
         return false;
-    if (const auto* value = value_left(l.spec->name, note))
-        return !is_one_of(l, *value);
+    if (const auto* taker = taker_of(note);
+        taker != nullptr && taker->token == l.spec->name && taker->vars() == note.vars)
+        return true;
+    if (const auto* value = value_left(l.spec->name, note)) {
+        const bool half = note.vars.size() > 1 && !value->absent && value->client_id.empty();
+        return !half && !is_one_of(l, *value);
+    }
+    // Heroku says 404 of what this key may not see, too: believed where it shows the account's other apps.
     const auto* view = view_of(note.account, note.app);
-    return view != nullptr && view->failure && view->failure->status == 404;
+    if (view == nullptr || !view->failure || view->failure->status != 404)
+        return false;
+    const auto& apps = world_.heroku.at(note.account)->apps;
+    return std::any_of(apps.begin(), apps.end(), [](const auto& app) { return !!app.second; });
 }
 
-// Whether nobody can tell just now that the variables which left hold no credential of the token.
+// Whether nobody can tell just now that the variables which left hold no credential of the token. Heroku's own word
+// that an app is not for this key keeps nobody waiting for ever.
 bool judge::may_be_left_with(const life& l, const delivery_note& note) const {
-    if (is_bound(l, note) || value_left(l.spec->name, note) != nullptr)
+    if (is_bound(l, note) || is_given_up(l, note) || value_left(l.spec->name, note) != nullptr)
         return false;
     const auto* heroku = find_or_null(world_.heroku, note.account);
     if (heroku == nullptr)
         return false; // its HerokuAccount left git, too
     const auto* view = view_of(note.account, note.app);
     const auto& failure = view == nullptr ? heroku->failure : view->failure;
-    return !failure || failure->kind != error_kind::refused;
+    return !failure || (failure->status != 403 && failure->status != 404);
 }
 
-void judge::left_variables(life& l, bool settled) {
+void judge::left_variables(life& l) {
     for (const auto& note : l.rec->deliveries) {
         if (is_bound(l, note) || is_given_up(l, note))
             continue;
         const auto target = join(note.vars, ", ") + " on app " + note.app;
-        const auto* value = value_left(l.spec->name, note);
-        if (value == nullptr) {
+        if (value_left(l.spec->name, note) == nullptr) {
             tell(l.resource(), "Delivered", status::unknown, reason::left_git,
                  target + " got the credential, no HerokuBinding names it any more, and the app could not be read: "
                           "whether it still holds one nobody knows",
                  may_be_left_with(l, note) ? weight::failed : weight::told);
             continue;
         }
-        const auto* taker = [&]() -> const heroku_binding* {
-            for (const auto& b : wanted_.heroku_bindings) {
-                const auto vars = b.vars();
-                if (b.account == note.account && std::find(b.apps.begin(), b.apps.end(), note.app) != b.apps.end() &&
-                    std::find_first_of(vars.begin(), vars.end(), note.vars.begin(), note.vars.end()) != vars.end())
-                    return &b;
-            }
-            return nullptr;
-        }();
-        const bool deletes = l.spec->deletion == deletion_policy::delete_;
-        const bool asked = how_.prune && deletes && taker == nullptr && l.rec->source == wanted_.source;
-        if (asked && settled) {
-            overwriting_.insert(l.resource());
-            offer({l.resource(),
-                   target,
-                   std::string{reason::left_git},
-                   "no HerokuBinding names it any more",
-                   {"deliver:" + left_name(l.spec->name, note.vars) + "/" + note.app,
-                    "heroku:" + note.account + "/" + note.app},
-                   withdrawal(l.spec->name, note, value->fingerprint)},
-                  l.observing);
-            continue;
-        }
+        const auto* taker = taker_of(note);
         tell(l.resource(), "Delivered", status::unknown, reason::left_git,
              target + " still holds a credential of it, which is not kept up to date, because " +
-                 (taker != nullptr ? "HerokuBinding " + taker->name + " asks for that variable now"
-                  : asked          ? "no HerokuBinding names it any more; it is unset once all else is settled"
-                  : deletes        ? "no HerokuBinding names it any more: apply --prune unsets it"
+                 (taker != nullptr ? "HerokuBinding " + taker->name + " asks for that now"
                                    : "no HerokuBinding names it any more: unset it there once nothing reads it"),
              weight::told);
     }

@@ -87,7 +87,7 @@ void judge::maintain(life& l) {
             r.confirmed = c.fingerprint;
             if (!r.previous || l.rec->reason != reason::compromised)
                 r.reason.clear();
-            if (r.previous && is_hurried(l))
+            if (r.previous && is_hurried(*l.rec))
                 r.previous_until = std::min(r.previous_until.value_or(now_), now_);
             else if (r.previous && !r.previous_until)
                 r.previous_until = now_ + l.spec->overlap;
@@ -100,7 +100,7 @@ void judge::maintain(life& l) {
     }
     bool settled =
         proved && delivered && l.rec->confirmed == c.fingerprint && !claimed_.contains("record:" + l.spec->name);
-    left_variables(l, settled);
+    left_variables(l);
     if (settled && !tidy_held(l)) {
         delete_lingering(l);
         if (l.rec->previous)

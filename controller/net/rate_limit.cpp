@@ -9,6 +9,8 @@ namespace postern::net {
 
 namespace {
 
+constexpr std::int64_t most_requests = 1'000'000'000; // more than anybody allows: sums and shares stay numbers
+
 std::optional<std::int64_t> whole_number(std::string_view text) {
     text = trim(text);
     std::int64_t value = 0;
@@ -55,7 +57,7 @@ std::optional<quota> quota_of(std::string_view entry) {
     const auto window = parameter(entry, "w");
     if (!requests || !window || *requests < 1 || *window < 1 || *window > longest)
         return {};
-    return quota{*requests, std::chrono::seconds{*window}};
+    return quota{std::min(*requests, most_requests), std::chrono::seconds{*window}};
 }
 
 void read_structured(const response& r, rate_limit& out) {
@@ -111,6 +113,10 @@ rate_limit read_rate_limit(const response& r, instant now) {
         out.remaining = whole_number(r.header("x-ratelimit-remaining"));
         out.reset = wait_named(r, "x-ratelimit-reset", now);
         out.limit = whole_number(r.header("x-ratelimit-limit"));
+    }
+    for (auto* count : {&out.remaining, &out.limit}) {
+        if (*count)
+            *count = std::min(**count, most_requests);
     }
     out.retry_after = read_retry_after(r, now);
     return out;

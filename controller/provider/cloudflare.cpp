@@ -182,7 +182,9 @@ awaitable<result<json::value>> cloudflare::exchange(call c) {
             co_return got;
         const auto wait = key_trust::wait_after(asked);
         if (!wait) {
-            trust_.refused(got.error(), began, now());
+            // A write may lack a right of its own; a key that may not even read is dead.
+            if (c.verb == net::method::get)
+                trust_.refused(got.error(), began, now());
             co_return got;
         }
         co_await clock_->sleep_until(now() + *wait);

@@ -70,8 +70,10 @@ bool is_account_id(std::string_view text) {
 constexpr std::size_t vault_concurrency = 4;
 constexpr std::size_t api_concurrency = 8;
 
-// What Cloudflare documents: for each API token, and for each address.
-std::vector<net::quota> cloudflare_quotas() {
+// What Cloudflare documents: for each API token, and for each address. What else answers in its place says its own.
+std::vector<net::quota> quotas_of(const domain::cloudflare_account& account) {
+    if (!account.api_url.starts_with("https://api.cloudflare.com/"))
+        return {};
     return {{1200, std::chrono::minutes{5}}, {200, std::chrono::seconds{1}}};
 }
 
@@ -142,7 +144,7 @@ struct clients::cloudflare_connection {
 
     cloudflare_connection(const wiring& shared, request_trail& trail, const domain::cloudflare_account& account,
                           std::string id, secret key)
-        : way(shared, trail, "cloudflare", api_concurrency, cloudflare_quotas()), where(place_of(account)),
+        : way(shared, trail, "cloudflare", api_concurrency, quotas_of(account)), where(place_of(account)),
           account_id(id), client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
 };
 

@@ -73,6 +73,10 @@ std::string executor::vault_of(const std::string& binding) const {
         }
     }
     const auto left = domain::token_of_left_name(binding);
+    for (const auto& token : around_.wanted.tokens) {
+        if (token.name == left)
+            return token.vault;
+    }
     for (const auto& [name, vault] : world_.vaults) {
         if (vault && vault->state && vault->state->records.contains(left))
             return name;

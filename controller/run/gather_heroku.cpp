@@ -42,10 +42,15 @@ void ask_for_left(const domain::desired& wanted, const domain::observed& world, 
         for (const auto& app : binding.apps)
             bound.insert({binding.token, binding.account, app, binding.vars()});
     }
+    std::map<std::string_view, std::string_view> vault_of;
+    for (const auto& token : wanted.tokens)
+        vault_of[token.name] = token.vault;
     for (const auto& [vault, reading] : world.vaults) {
         if (!reading || !reading->state)
             continue;
         for (const auto& [token, record] : reading->state->records) {
+            if (auto at = vault_of.find(token); at != vault_of.end() && at->second != vault)
+                continue; // it moved: what counts is kept in the other vault
             for (const auto& note : record.deliveries) {
                 if (!bound.contains({token, note.account, note.app, note.vars}))
                     into[{note.account, note.app}].push_back(

@@ -30,8 +30,11 @@ bool begins_something(const domain::step& s) {
     return record != nullptr && record->stage == "intend";
 }
 
-// The account that a step asks something of; empty where it asks Cloudflare nothing.
+// The Cloudflare account that a step asks something of; empty where it asks none.
 struct account_finder {
+    std::string operator()(const domain::steps::deliver&) const { return {}; }
+    std::string operator()(const domain::steps::await_release&) const { return {}; }
+    std::string operator()(const domain::steps::look_releases&) const { return {}; }
     template<class Step>
     std::string operator()(const Step& s) const {
         if constexpr (requires { s.account; })
@@ -125,8 +128,10 @@ asio::awaitable<void> pass::go_on() {
             continue;
         const auto room = crowded_reading();
         const auto wake = sooner(sooner(report_.last.wake, held_back_), room);
-        if (settings_.takes != extent::all || !wake || *wake > give_up_)
+        if (settings_.takes != extent::all || !wake || *wake > give_up_) {
+            report_.last.wake = wake; // when another pass has more to do than this one
             break;
+        }
         auto waiting = wait_until(*wake);
         co_await std::move(waiting);
         world_.stale = world_.stale || (room && *room <= around_.clock.now());
@@ -213,9 +218,8 @@ bool pass::free(const domain::step& s) const {
     return std::none_of(s.locks.begin(), s.locks.end(), [&](const auto& lock) { return busy_.contains(lock); });
 }
 
+// Of an intent: where what it is for will be asked.
 std::string pass::account_of(const domain::step& s) const {
-    if (!begins_something(s))
-        return std::visit(account_finder{}, s.what);
     const auto& name = std::get<domain::steps::write_record>(s.what).token;
     auto spec = std::find_if(around_.wanted.tokens.begin(), around_.wanted.tokens.end(),
                              [&](const auto& t) { return t.name == name; });
@@ -224,7 +228,9 @@ std::string pass::account_of(const domain::step& s) const {
 
 // An intent has a deadline: it is not written where what it is for could not be sent before.
 bool pass::is_held_back(const domain::step& s) {
-    auto crowd = begins_something(s) ? crowded_.find(account_of(s)) : crowded_.end();
+    if (crowded_.empty() || !begins_something(s))
+        return false;
+    auto crowd = crowded_.find(account_of(s));
     if (crowd == crowded_.end() || around_.clock.now() >= crowd->second)
         return false;
     held_back_ = sooner(held_back_, crowd->second);
@@ -291,8 +297,10 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
     if (came.failure)
         report_.failures.emplace_back(s, *came.failure);
     if (came.failure && came.failure->kind == error_kind::throttled && came.failure->retry_after) {
-        auto& until = crowded_[account_of(s)];
-        until = std::max(until, around_.clock.now() + *came.failure->retry_after);
+        if (auto account = std::visit(account_finder{}, s.what); !account.empty()) {
+            auto& until = crowded_[account];
+            until = std::max(until, around_.clock.now() + *came.failure->retry_after);
+        }
     }
     if (came.failure && came.failure->kind == error_kind::cancelled) {
         fenced_ = fenced_ || came.failure->code == fenced_code;

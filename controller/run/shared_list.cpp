@@ -2,6 +2,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr int rest_after = 4; // times what the list took
+constexpr duration longest_rest = std::chrono::seconds{2};
 
 vault_entries rows_named(const vault_entries& all, const std::string& key) {
     vault_entries out;
@@ -50,7 +52,11 @@ asio::awaitable<result<vault_entries>> shared_list::rows(provider::infisical* va
     struct leaving {
         folder& of;
         waiter* self;
-        ~leaving() { of.waiting.remove(self); }
+        ~leaving() {
+            of.waiting.remove(self);
+            if (!of.under_way && !of.waiting.empty())
+                of.waiting.front()->bell.ring();
+        }
     } const at_the_end{of, &self};
     while (!self.served) {
         auto next = of.under_way ? self.bell.wait() : ask(vault, path, &of);
@@ -71,7 +77,8 @@ asio::awaitable<void> shared_list::ask(provider::infisical* vault, std::string p
     auto listing = vault->list(std::move(path));
     auto all = co_await std::move(listing);
     const auto took = std::chrono::duration_cast<duration>(std::chrono::steady_clock::now() - began);
-    of->again = clock_.now() + took * rest_after;
+    if (all.has_value())
+        of->again = clock_.now() + std::min(took * rest_after, longest_rest);
     for (auto* one : for_whom) {
         if (all.has_value())
             one->rows = rows_named(all.value(), one->key);

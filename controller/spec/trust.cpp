@@ -186,6 +186,8 @@ result<std::string> allowed_app(std::string_view name, const load_options& optio
 result<std::string> allowed_folder(std::string_view path, const load_options& options) {
     const auto& only = options.only_folders;
     const auto is_within = [&](std::string_view root) {
+        if (root.empty())
+            return false;
         root = root.substr(0, root.find_last_not_of('/') + 1);
         return path == root || (path.starts_with(root) && path.substr(root.size()).starts_with('/'));
     };

@@ -603,6 +603,7 @@ TEST_CASE("a variable that no binding names any more is told, and its credential
             auto& failure = later.world.heroku["heroku"]->apps["gone"].failure;
             failure = answer(status);
             failure->kind = error_kind::refused;
+            later.now = *later.rec().previous_until + minutes{1};
             later.restart();
             later.settle();
             CHECK(later.account().tokens.size() == 1);
@@ -621,35 +622,16 @@ TEST_CASE("a variable that no binding names any more is told, and its credential
     }
 }
 
-TEST_CASE("--prune unsets a variable that left git where the deletionPolicy is Delete, last, and only its own") {
+TEST_CASE("a variable that no binding names any more is unset by nobody, with --prune and Delete neither") {
     auto s = provisioned();
     s.wanted.tokens[0].deletion = deletion_policy::delete_;
+    s.how.prune = true;
     s.settle();
     rename_variable(s, "CF_NEW");
-    auto withdraws = [&] {
-        auto taken = s.settle();
-        return std::count(taken.begin(), taken.end(), "withdraw");
-    };
-    SUBCASE("not without --prune") {
-        CHECK(withdraws() == 0);
-        CHECK(!left(s, "prod").absent);
-    }
-    s.how.prune = true;
-    SUBCASE("not by Retain") {
-        s.wanted.tokens[0].deletion = deletion_policy::retain;
-        CHECK(withdraws() == 0);
-    }
-    SUBCASE("after everything else") {
-        auto taken = s.settle();
-        CHECK(std::count(taken.begin(), taken.end(), "withdraw") == 2);
-        CHECK(std::find(std::find(taken.begin(), taken.end(), "withdraw"), taken.end(), "deliver") == taken.end());
-        for (const auto& app : {"staging", "prod"}) {
-            CHECK(left(s, app).absent);
-            CHECK(s.heroku(app).fingerprint == s.rec().current->fingerprint);
-        }
-        CHECK(s.rec().deliveries.size() == 2);
-    }
-    SUBCASE("not where another binding asks for it now") {
+    auto taken = s.settle();
+    CHECK(std::count(taken.begin(), taken.end(), "withdraw") == 0);
+    CHECK(!left(s, "prod").absent);
+    SUBCASE("where another token's binding asks for it, that is said") {
         s.wanted.tokens.push_back(scene::spec("other", "CF_OTHER"));
         s.wanted.bindings[0].tokens.push_back("other");
         auto taker = s.wanted.heroku_bindings[0];
@@ -659,29 +641,101 @@ TEST_CASE("--prune unsets a variable that left git where the deletionPolicy is D
         s.wanted.heroku_bindings.push_back(taker);
         for (auto& [name, app] : s.world.heroku["heroku"]->apps)
             app->values["other"] = app->values.at("left/probe/CF_PROBE");
-        CHECK(withdraws() == 0);
-        CHECK(reason_at(s.ask(), "ServiceToken/other", "Provisioned") == "ClaimedElsewhere");
-        CHECK(!left(s, "prod").absent);
+        const auto j = s.ask();
+        const auto* told = find(j, "ServiceToken/probe", "Delivered");
+        REQUIRE(told != nullptr);
+        CHECK(told->message.find("HerokuBinding other asks for that now") != std::string::npos);
+        CHECK(reason_at(j, "ServiceToken/other", "Provisioned") == "ClaimedElsewhere");
     }
-    SUBCASE("nor what somebody else put there") {
-        left(s, "prod") = app_value{false, "somebody's", "somebody.access"};
-        CHECK(withdraws() == 1);
-        CHECK(left(s, "prod").fingerprint == "somebody's");
-    }
-    SUBCASE("all of them go with the document") {
-        s.settle();
-        rename_variable(s, "CF_NEWER");
-        for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
-            app->values["left/probe/CF_NEW"] = app->values.at("left/probe/CF_PROBE");
-            app->values.erase("left/probe/CF_PROBE");
-        }
+    SUBCASE("it goes with the document") {
         s.wanted.tokens.clear();
         s.wanted.bindings.clear();
         s.wanted.heroku_bindings.clear();
+        for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
+            app->values["left/probe/CF_NEW"] = app->values.at("probe");
+            app->values.erase("probe");
+        }
         s.settle();
         CHECK(s.account().tokens.empty());
         CHECK(s.state().records.empty());
-        for (auto& [name, app] : s.world.heroku["heroku"]->apps)
+        for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
             CHECK(app->values.at("left/probe/CF_NEW").absent);
+            CHECK(app->values.at("left/probe/CF_PROBE").absent);
+        }
     }
+}
+
+TEST_CASE("the same variable through another HerokuAccount has not left") {
+    auto s = provisioned();
+    auto again = s.wanted.heroku[0];
+    again.name = "renamed";
+    s.wanted.heroku.push_back(again);
+    s.wanted.heroku_bindings[0].account = "renamed";
+    s.world.heroku["renamed"] = s.world.heroku["heroku"];
+    for (auto& [name, app] : s.world.heroku["heroku"]->apps) {
+        app->values["left/probe/CF_PROBE"] = app->values.at("probe");
+        app->values.erase("probe");
+    }
+    s.settle();
+    CHECK(reason_at(s.ask(), "ServiceToken/probe", "Delivered") == "(none)");
+    REQUIRE(s.rec().deliveries.size() == 2);
+    for (const auto& note : s.rec().deliveries)
+        CHECK(note.account == "renamed");
+}
+
+TEST_CASE("half of a pair that was left is not forgotten") {
+    auto s = provisioned();
+    s.rec().deliveries.push_back({"heroku", "staging", {"ID", "SECRET"}, 0, {}, s.rec().current->fingerprint});
+    auto& half = s.world.heroku["heroku"]->apps["staging"]->values["left/probe/ID,SECRET"];
+    half = app_value{false, "half", ""};
+    s.settle();
+    CHECK(s.rec().deliveries.size() == 3);
+    half = {};
+    s.settle();
+    CHECK(s.rec().deliveries.size() == 2);
+}
+
+TEST_CASE("a compromised credential does not live on because of a variable that was left") {
+    auto s = provisioned();
+    rename_variable(s, "CF_NEW");
+    s.settle();
+    const auto old = s.rec().current->token_id;
+    s.now += hours{1};
+    s.how.requests["probe"] = {s.now, std::string{reason::compromised}, {}, "somebody", false};
+    s.settle();
+    CHECK(s.rec().current->token_id != old);
+    CHECK(s.account().tokens.size() == 1);
+    CHECK(!left(s, "prod").absent);
+}
+
+TEST_CASE("in place, Cloudflare is not told to end a secret that a variable which was left still holds") {
+    auto s = provisioned();
+    s.wanted.tokens[0].how = strategy::in_place;
+    rename_variable(s, "CF_NEW");
+    s.settle();
+    s.now += hours{1};
+    s.how.requests["probe"] = {s.now, std::string{reason::requested}, {}, "somebody", false};
+    auto taken = s.settle();
+    s.how.requests.clear();
+    REQUIRE(s.rec().previous);
+    CHECK(std::count(taken.begin(), taken.end(), "cut-off") == 0);
+    for (const auto& app : {"staging", "prod"})
+        left(s, app) = {};
+    s.restart();
+    taken = s.settle();
+    CHECK(std::count(taken.begin(), taken.end(), "cut-off") == 1);
+}
+
+TEST_CASE("a document that is renamed keeps what is known of variables that were left") {
+    auto s = provisioned();
+    rename_variable(s, "CF_NEW");
+    s.settle();
+    s.how.prune = true;
+    s.wanted.tokens[0].name = "renamed";
+    s.wanted.bindings[0].tokens = {"renamed"};
+    s.wanted.heroku_bindings[0].token = "renamed";
+    s.restart();
+    s.settle();
+    REQUIRE(s.state().records.size() == 1);
+    CHECK(s.rec("renamed").deliveries.size() == 4);
 }

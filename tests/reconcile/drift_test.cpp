@@ -638,7 +638,8 @@ spec:
         s.apply();
         CHECK(s.m.writes() == 0);
     }
-    SUBCASE("renamed: told, kept, unset by a person") {
+    SUBCASE("renamed: told, kept, unset by a person alone") {
+        s.m.settings.how.prune = true;
         s.rewrite(form, form + ", configVar: BILLING_NEW");
         auto report = s.apply();
         CHECK(s.app_value("raxx-billing", "BILLING_NEW") == value);
@@ -657,17 +658,6 @@ spec:
         s.m.requests();
         s.apply();
         CHECK(s.m.writes() == 0);
-    }
-    SUBCASE("renamed, deletionPolicy Delete and --prune: unset once the new one works") {
-        s.rewrite("authorization: I authorize CF_ACCESS_SVC_BILLING",
-                  "authorization: I authorize CF_ACCESS_SVC_BILLING\n  deletionPolicy: Delete");
-        s.rewrite(form, form + ", configVar: BILLING_NEW");
-        s.m.settings.how.prune = true;
-        auto report = s.apply();
-        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
-        CHECK(s.app_value("raxx-billing", "BILLING_NEW") == value);
-        CHECK(s.app_value("raxx-billing", old).empty());
-        CHECK(s.m.plan(s.wanted()).steps.empty());
     }
     s.check_whole(console());
 }
