@@ -61,8 +61,10 @@ public:
             getrlimit(RLIMIT_CORE, &core);
             core.rlim_cur = core.rlim_max;
             setrlimit(RLIMIT_CORE, &core);
+            // Opened before: the build may stand in a folder that is closed to others, such as root's own.
+            const int image = open(arguments.front().c_str(), O_RDONLY | O_CLOEXEC);
             become_ordinary();
-            execve(arguments.front().c_str(), pointers(arguments).data(), pointers(environment).data());
+            fexecve(image, pointers(arguments).data(), pointers(environment).data());
             _exit(127);
         }
         close(ends[1]);
