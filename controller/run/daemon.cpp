@@ -417,16 +417,28 @@ void daemon::forget_old_troubles() {
     std::erase_if(world_.troubles, [&](const auto& of) { return of.second.again + oldest_trouble < now; });
 }
 
+// Since when a path waits; the store is told at the end of the very pass that found it out.
+void daemon::note_approvals() {
+    for (const auto& [name, vault] : world_.vaults) {
+        if (!vault)
+            continue;
+        for (const auto& path : vault->awaiting_approval) {
+            auto& since = approvals_[{name, path}].first;
+            if (since == instant{})
+                since = with_.clock.now();
+        }
+    }
+}
+
 // A path whose change somebody has to approve is tried again after an hour, and then ever more rarely.
 void daemon::forget_approvals() {
+    note_approvals();
     const auto now = with_.clock.now();
     for (auto& [name, vault] : world_.vaults) {
         if (!vault)
             continue;
         std::erase_if(vault->awaiting_approval, [&](const std::string& path) {
             auto& [since, times] = approvals_[{name, path}];
-            if (since == instant{})
-                since = now;
             const auto wait =
                 std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait);
             if (now < since + wait)
@@ -485,6 +497,7 @@ void daemon::schedule(const pass_report& report, bool wrote) {
         next_ = std::min(next_, std::max(*report.last.wake, now + gap_));
     if (settings_.first_write && now < *settings_.first_write)
         next_ = std::min(next_, *settings_.first_write);
+    note_approvals();
     chronicle_.save(troubles(), to_json(this->now()));
 }
 

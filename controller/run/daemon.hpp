@@ -94,6 +94,7 @@ private:
     boost::asio::awaitable<void> look_at_keys(surroundings around);
     void forget_refusals();
     void forget_old_troubles();
+    void note_approvals();
     void forget_approvals();
     void publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
                  bool wrote);
