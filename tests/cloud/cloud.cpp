@@ -29,7 +29,7 @@ cloud::cloud(std::uint64_t seed, instant start)
     : time(start), ids(seed), access(time, ids, ledger), vault(time, ids, ledger), platform(time, ids, ledger),
       network(time, ids, access), checks(time, ledger, access, vault, platform, network) {}
 
-constinit void (*cloud::when_refused)(const std::string&) = [](const std::string& complaint) {
+constinit cloud::taker cloud::when_refused = [](const std::string& complaint) {
     std::cerr << "consumers were refused:\n" << complaint;
     std::abort();
 };

@@ -33,7 +33,8 @@ public:
     // What becomes of a program in which a cloud ends with refusals that nobody excused, told by the
     // checker's complaint. Without further ado it prints them and aborts; cloud/fail_on_refusal.cpp, linked with
     // doctest, fails the test case.
-    static void (*when_refused)(const std::string& complaint);
+    using taker = void (*)(const std::string& complaint);
+    static taker when_refused;
 
     virtual_time time;
     dice ids;
