@@ -70,7 +70,8 @@ asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point de
         ++door->inside;
         co_return admit(std::move(door));
     }
-    waiter self{asio::steady_timer{co_await asio::this_coro::executor, deadline}, rank};
+    auto executor = co_await asio::this_coro::executor;
+    waiter self{asio::steady_timer{executor, deadline}, rank};
     // Removes itself also where the coroutine is destroyed while it waits.
     struct place_in_queue {
         std::shared_ptr<state> door;

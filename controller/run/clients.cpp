@@ -21,7 +21,8 @@ public:
     ranking_transport(net::transport& inner, const request_trail& trail) : inner_(inner), trail_(trail) {}
 
     boost::asio::awaitable<result<net::response>> send(net::request r) override {
-        r.lane = trail_.lane_of(co_await boost::asio::this_coro::executor);
+        auto executor = co_await boost::asio::this_coro::executor;
+        r.lane = trail_.lane_of(executor);
         auto exchange = inner_.send(std::move(r));
         co_return co_await std::move(exchange);
     }
