@@ -106,7 +106,8 @@ public:
 
     // One request of its control origin.
     void control(const std::string& path, const json::object& body) const {
-        const auto origin = boost::urls::parse_uri((*this)["control"]).value();
+        const auto address = (*this)["control"];
+        const auto origin = boost::urls::parse_uri(address).value(); // looks into `address`
         const auto text = json::serialize(body);
         boost::asio::ip::tcp::iostream line{std::string{origin.host()}, std::string{origin.port()}};
         line << "POST " << path << " HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: " << text.size()
