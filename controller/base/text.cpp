@@ -142,6 +142,11 @@ bool matches_glob(std::string_view pattern, std::string_view text) {
     return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
+bool is_allowed(const std::vector<std::string>& patterns, std::string_view text) {
+    return patterns.empty() ||
+           std::any_of(patterns.begin(), patterns.end(), [&](const auto& p) { return matches_glob(p, text); });
+}
+
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates) {
     std::optional<std::string> best;
     std::size_t best_edits = 3;

@@ -25,6 +25,9 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
 // Whether `text` matches `pattern`, in which '*' stands for any run of characters. Case-insensitive (ASCII): for hosts.
 bool matches_glob(std::string_view pattern, std::string_view text);
 
+// Whether `text` matches one of these. A list without any allows all.
+bool is_allowed(const std::vector<std::string>& patterns, std::string_view text);
+
 // The one of `candidates` that is one or two edits away from `word` (the nearest, first on a tie), for "did you mean".
 std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& candidates);
 

@@ -21,6 +21,12 @@ namespace postern::cli {
 
 namespace {
 
+// Names with commas between them, or the flag again. What follows them is no further name, but the documents.
+::CLI::Option* add_list(::CLI::App& to, const std::string& name, std::vector<std::string>& into,
+                        const std::string& help) {
+    return to.add_option(name, into, help)->allow_extra_args(false)->delimiter(',');
+}
+
 // A duration the way Go writes it, into `into`.
 ::CLI::Option* add_duration(::CLI::App& to, const std::string& name, duration& into, const std::string& help,
                             bool may_be_zero = false) {
@@ -73,35 +79,25 @@ void add_global(::CLI::App& app, options& asked) {
         ->envname("POSTERN_CONNECT_TO");
     app.add_flag("--observe", asked.observe, "The brake: everything is read and reported, nothing is written")
         ->envname("POSTERN_OBSERVE");
-    app.add_option("--allow-env", asked.trust.allow_env,
-                   "Further environment variables that documents may read, a '*' at the end for any ending")
+    add_list(app, "--allow-env", asked.trust.allow_env,
+             "Further environment variables that documents may read, a '*' at the end for any ending")
         ->type_name("NAME,...")
-        ->allow_extra_args(false)
-        ->delimiter(',')
         ->envname("POSTERN_ALLOW_ENV");
-    app.add_option("--allow-origin", asked.trust.allow_origin,
-                   "Further API origins beside the vendors' own and loopback")
+    add_list(app, "--allow-origin", asked.trust.allow_origin,
+             "Further API origins beside the vendors' own and loopback")
         ->type_name("ORIGIN,...")
-        ->allow_extra_args(false)
-        ->delimiter(',')
         ->envname("POSTERN_ALLOW_ORIGIN");
-    app.add_option("--only-hosts", asked.trust.only_hosts,
-                   "The only hosts whose applications documents may bind, '*' for any run of characters [any]")
+    add_list(app, "--only-hosts", asked.trust.only_hosts,
+             "The only hosts whose applications documents may bind, '*' for any run of characters [any]")
         ->type_name("HOST,...")
-        ->allow_extra_args(false)
-        ->delimiter(',')
         ->envname("POSTERN_ONLY_HOSTS");
-    app.add_option("--only-apps", asked.trust.only_apps,
-                   "The only Heroku apps that documents may serve, '*' for any run of characters [any]")
+    add_list(app, "--only-apps", asked.trust.only_apps,
+             "The only Heroku apps that documents may serve, '*' for any run of characters [any]")
         ->type_name("APP,...")
-        ->allow_extra_args(false)
-        ->delimiter(',')
         ->envname("POSTERN_ONLY_APPS");
-    app.add_option("--only-folders", asked.trust.only_folders,
-                   "The only folders of the vault that documents may use, with what is below them [any]")
+    add_list(app, "--only-folders", asked.trust.only_folders,
+             "The only folders of the vault that documents may use, with what is below them [any]")
         ->type_name("PATH,...")
-        ->allow_extra_args(false)
-        ->delimiter(',')
         ->envname("POSTERN_ONLY_FOLDERS");
     app.add_option("--secrets-dir", asked.trust.secrets_dir,
                    "The only folder below which documents may read files [none]")

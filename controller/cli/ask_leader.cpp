@@ -86,17 +86,6 @@ void print(const options& asked, const domain::desired& wanted, const std::vecto
         std::cout << conditions_text(conditions, colours_wanted());
 }
 
-bool is_of(const std::string& resource, const domain::desired& wanted, const std::string& token) {
-    return resource == "ServiceToken/" + token ||
-           std::any_of(wanted.bindings.begin(), wanted.bindings.end(),
-                       [&](const auto& b) {
-                           return resource == "AccessBinding/" + b.name &&
-                                  std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end();
-                       }) ||
-           std::any_of(wanted.heroku_bindings.begin(), wanted.heroku_bindings.end(),
-                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == token; });
-}
-
 // What the controller came to about that token, in a pass that it began and ended since then; nothing: in none yet, or
 // it cannot be read now.
 std::optional<std::vector<domain::condition>> conditions_of_leader(run::store& memory, const domain::desired& wanted,
@@ -109,7 +98,7 @@ std::optional<std::vector<domain::condition>> conditions_of_leader(run::store& m
     if (said.has_error() || said->epoch != row->epoch || !said->pass_began || *said->pass_began < since ||
         !said->last_whole_pass || *said->last_whole_pass < *said->pass_began)
         return std::nullopt;
-    std::erase_if(said->conditions, [&](const auto& c) { return !is_of(c.resource, wanted, token); });
+    std::erase_if(said->conditions, [&](const auto& c) { return !domain::concerns(wanted, token, c.resource); });
     return std::move(said->conditions);
 }
 

@@ -6,12 +6,11 @@
 #include "cli/status_text.hpp"
 #include "cli/store_address.hpp"
 #include "cli/verbs.hpp"
+#include "cli/wait_for.hpp"
 #include "provider/call.hpp"
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 
-#include <exception>
 #include <iostream>
 #include <optional>
 #include <utility>
@@ -24,22 +23,6 @@ namespace {
 
 error wrong(error_kind kind, std::string where, std::string what) {
     return {kind, std::move(where), std::move(what), 0, {}, {}};
-}
-
-// Runs one job to its end, for a verb that does nothing else.
-template<class T>
-T run_alone(asio::io_context& io, asio::awaitable<T> job) {
-    std::optional<T> out;
-    std::exception_ptr thrown;
-    asio::co_spawn(io, std::move(job), [&](std::exception_ptr e, T value) {
-        thrown = std::move(e);
-        out.emplace(std::move(value));
-        io.stop(); // a look-up of a name may still be under way
-    });
-    io.run();
-    if (thrown)
-        std::rethrow_exception(thrown);
-    return std::move(out.value());
 }
 
 result<net::request> status_request(const options& asked) {
@@ -63,7 +46,7 @@ result<run::status> from_endpoint(const options& asked) {
     const auto where = request->what;
     asio::io_context io{1};
     const auto wire = net::make_https_transport(io.get_executor(), wire_settings(asked));
-    auto answer = run_alone(io, wire->send(std::move(request.value())));
+    auto answer = wait_for(io, wire->send(std::move(request.value())));
     if (answer.has_error())
         return wrong(answer.error().kind, where, answer.error().what);
     if (answer->status == 401)
@@ -106,8 +89,7 @@ result<run::status> from_store(const options& asked) {
     const auto kept = open_existing_store(asked);
     if (kept.has_error())
         return kept.error();
-    asio::io_context io{1};
-    return run_alone(io, read_saved(*kept.value(), asked.daemon.lease / 2));
+    return wait_for(read_saved(*kept.value(), asked.daemon.lease / 2));
 }
 
 } // namespace

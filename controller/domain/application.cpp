@@ -65,9 +65,7 @@ std::vector<std::string> filled(std::string_view host, const std::vector<std::st
 std::optional<std::string> host_outside(const live_application& app, const std::vector<std::string>& globs) {
     for (const auto& destination : app.destinations) {
         const auto host = take_apart(destination).host;
-        const bool fits = globs.empty() || std::any_of(globs.begin(), globs.end(),
-                                                       [&](const auto& glob) { return matches_glob(glob, host); });
-        if (!fits)
+        if (!is_allowed(globs, host))
             return std::string{host};
     }
     return std::nullopt;

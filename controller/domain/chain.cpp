@@ -163,12 +163,17 @@ bool judge::was_renamed(const life& l, const std::string& old_name, const record
 // A credential that the world holds and the record does not name: promoted before a crash, or found and adopted.
 void judge::adopt(life& l) {
     const auto& c = *l.current;
+    std::vector<const record*> of_old_names;
     for (const auto& [name, vault] : world_.vaults) {
         if (!vault || !vault->state)
             continue;
         for (const auto& [other, r] : vault->state->records) {
-            if (other == l.spec->name || !r.current || r.current->token_id != c.token_id || was_renamed(l, other, r))
+            if (other == l.spec->name || !r.current || r.current->token_id != c.token_id)
                 continue;
+            if (was_renamed(l, other, r)) {
+                of_old_names.push_back(&r);
+                continue;
+            }
             tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
                  "token " + c.token_id + " is already kept for ServiceToken " + printable(other) +
                      (life_of_.contains(other)
@@ -213,13 +218,9 @@ void judge::adopt(life& l) {
         return;
     auto r = settled_record(l);
     // Under another name: what the old record knows of variables that no binding names any more is kept.
-    for (const auto& [name, vault] : world_.vaults) {
-        if (l.rec != nullptr || !vault || !vault->state)
-            continue;
-        for (const auto& [other, old] : vault->state->records) {
-            if (old.current && old.current->token_id == c.token_id && was_renamed(l, other, old))
-                take_notes(r, old);
-        }
+    if (l.rec == nullptr) {
+        for (const auto* old : of_old_names)
+            take_notes(r, *old);
     }
     // The record was lost. What was minted under this key went to the consumers that are bound: theirs is our own.
     bool adopted = c.nonce.starts_with(l.state->installation.substr(0, 8) + c.fingerprint);

@@ -2,7 +2,7 @@
 #include "domain/judge.hpp"
 
 #include <algorithm>
-#include <tuple>
+#include <iterator>
 
 // Heroku: one PATCH per app, in the order listed, each confirmed before the next; only what differs, and never over a
 // value that is somebody else's.
@@ -61,25 +61,17 @@ const delivery_note* note_of(const record& r, const heroku_binding& b, const std
 
 delivery_note& note_for(record& r, const heroku_binding& b, const std::string& app) {
     delivery_note made{b.account, app, b.vars(), 0, {}, {}};
-    auto at = std::lower_bound(r.deliveries.begin(), r.deliveries.end(), made, [](const auto& x, const auto& y) {
-        return std::tie(x.account, x.app, x.vars) < std::tie(y.account, y.app, y.vars);
-    });
+    auto at = std::lower_bound(r.deliveries.begin(), r.deliveries.end(), made, delivery_note::in_order);
     if (at == r.deliveries.end() || !at->is_of(b, app))
         at = r.deliveries.insert(at, std::move(made));
     return *at;
 }
 
 void take_notes(record& r, const record& from) {
-    for (const auto& note : from.deliveries) {
-        const bool known = std::any_of(r.deliveries.begin(), r.deliveries.end(), [&](const auto& n) {
-            return n.account == note.account && n.app == note.app && n.vars == note.vars;
-        });
-        if (!known)
-            r.deliveries.push_back(note);
-    }
-    std::sort(r.deliveries.begin(), r.deliveries.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.account, a.app, a.vars) < std::tie(b.account, b.app, b.vars);
-    });
+    std::vector<delivery_note> all;
+    std::set_union(r.deliveries.begin(), r.deliveries.end(), from.deliveries.begin(), from.deliveries.end(),
+                   std::back_inserter(all), delivery_note::in_order);
+    r.deliveries = std::move(all);
 }
 
 const reading<app_view>* judge::view_of(const heroku_binding& b, const std::string& app) const {

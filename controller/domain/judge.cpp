@@ -284,15 +284,7 @@ bool judge::awaits_approval(const step& s) {
 }
 
 bool judge::is_meant(const std::string& resource) const {
-    const auto& name = how_.only;
-    if (name.empty() || resource == "ServiceToken/" + name || resource.starts_with("InfisicalVault/"))
-        return true;
-    for (const auto& b : wanted_.bindings) {
-        if (resource == "AccessBinding/" + b.name)
-            return std::find(b.tokens.begin(), b.tokens.end(), name) != b.tokens.end();
-    }
-    return std::any_of(wanted_.heroku_bindings.begin(), wanted_.heroku_bindings.end(),
-                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == name; });
+    return how_.only.empty() || resource.starts_with("InfisicalVault/") || concerns(wanted_, how_.only, resource);
 }
 
 void judge::offer(step s, bool observing) {
@@ -349,6 +341,17 @@ void judge::guard_mass_changes() {
 judgement next(const desired& wanted, const observed& world, const settings& how, instant now,
                const std::set<std::string>& busy) {
     return judge{wanted, world, how, now, busy}.run();
+}
+
+bool concerns(const desired& wanted, const std::string& token, const std::string& resource) {
+    if (resource == "ServiceToken/" + token)
+        return true;
+    for (const auto& b : wanted.bindings) {
+        if (resource == "AccessBinding/" + b.name)
+            return std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end();
+    }
+    return std::any_of(wanted.heroku_bindings.begin(), wanted.heroku_bindings.end(),
+                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == token; });
 }
 
 } // namespace postern::domain

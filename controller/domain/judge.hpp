@@ -294,9 +294,6 @@ delivery_note& note_for(record& r, const heroku_binding& b, const std::string& a
 // Adds the notes of another record that this one lacks.
 void take_notes(record& r, const record& from);
 
-// The step that unsets the variables which hold `fingerprint`.
-steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint);
-
 // The credential before was compromised, or the one in force is, which nobody waits an overlap for.
 bool is_hurried(const record& r);
 

@@ -13,6 +13,21 @@ bool is_ours_id(const std::vector<const credential*>& credentials, const std::st
     return std::any_of(credentials.begin(), credentials.end(), [&](const auto* c) { return c->token_id == id; });
 }
 
+// The step that unsets the variables which hold `fingerprint`.
+steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint) {
+    const auto& vars = note.vars;
+    const bool combined = vars.size() == 1;
+    return {note.account,
+            left_name(token, vars),
+            note.app,
+            combined ? vars.at(0) : std::string{},
+            combined ? std::string{} : vars.at(0),
+            combined ? std::string{} : vars.at(1),
+            {},
+            {},
+            fingerprint};
+}
+
 } // namespace
 
 void judge::left_git() {

@@ -41,9 +41,9 @@ struct settings {
     int max_failures = 4;   // tries per step in one pass before it is given up
     int max_rotations = 20; // how many credentials may be on their way at once; the others wait their turn
     std::string only;       // a ServiceToken's name: nothing is done or told but for it and its bindings
-    bool for_ever = false;  // what was given up is tried again, ever more rarely: a daemon has no other pass to hope for
-    bool released = false;  // what is only observed is offered too, and marked so: to tell what it would lead to
-    bool imagined = false;  // a plan: every request is thought to come off at once
+    bool for_ever = false; // what was given up is tried again, ever more rarely: a daemon has no other pass to hope for
+    bool released = false; // what is only observed is offered too, and marked so: to tell what it would lead to
+    bool imagined = false; // a plan: every request is thought to come off at once
     std::map<std::string, rotation_request> requests; // by token: what somebody asks of this process
     duration request_timeout = std::chrono::seconds{30};
     std::set<std::string> own_apps; // names and ids of the Heroku app that this process runs on: a PATCH restarts it
@@ -55,6 +55,9 @@ struct judgement {
     std::optional<instant> wake;       // when waiting alone will allow more
     bool refresh = false;              // the world must be read again before more can be decided
 };
+
+// Whether a document ("HerokuBinding/probe") is this ServiceToken's, or a binding of it.
+bool concerns(const desired& wanted, const std::string& token, const std::string& resource);
 
 // The steps that may be taken now. `busy` holds the locks of steps that are under way: nothing that needs one is
 // offered.

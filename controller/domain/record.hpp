@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 // What Postern remembers about one service token, kept in the vault under the token's name beside the write-once
@@ -68,6 +69,10 @@ struct delivery_note {
     bool operator==(const delivery_note&) const = default;
     bool is_of(const heroku_binding& b, const std::string& on) const {
         return account == b.account && app == on && vars == b.vars();
+    }
+    // The order in which a record keeps them; one of a place.
+    static bool in_order(const delivery_note& a, const delivery_note& b) {
+        return std::tie(a.account, a.app, a.vars) < std::tie(b.account, b.app, b.vars);
     }
 };
 

@@ -96,20 +96,6 @@ std::string token_of_left_name(const std::string& name) {
     return parts.size() == 3 && parts[0] == "left" ? std::string{parts[1]} : std::string{};
 }
 
-steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint) {
-    const auto& vars = note.vars;
-    const bool combined = vars.size() == 1;
-    return {note.account,
-            left_name(token, vars),
-            note.app,
-            combined ? vars.at(0) : std::string{},
-            combined ? std::string{} : vars.at(0),
-            combined ? std::string{} : vars.at(1),
-            {},
-            {},
-            fingerprint};
-}
-
 const reading<app_view>* judge::view_of(const std::string& account, const std::string& app) const {
     const auto* heroku = find_or_null(world_.heroku, account);
     return heroku == nullptr || !*heroku ? nullptr : find_or_null((*heroku)->apps, app);

@@ -9,9 +9,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 // The governor of one account: all that goes to it passes here. It sends no more than the remote allows in any stretch

@@ -5,7 +5,6 @@
 #include <boost/json.hpp>
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace postern::run {
@@ -262,9 +261,7 @@ record read_record(reader from) {
     from.text("reason", r.reason);
     from.each("policies", [&](reader item) { r.policies.push_back(read_policy(std::move(item))); });
     from.each("deliveries", [&](reader item) { r.deliveries.push_back(read_delivery(std::move(item))); });
-    std::sort(r.deliveries.begin(), r.deliveries.end(), [](const auto& a, const auto& b) {
-        return std::tie(a.account, a.app, a.vars) < std::tie(b.account, b.app, b.vars);
-    });
+    std::sort(r.deliveries.begin(), r.deliveries.end(), domain::delivery_note::in_order);
     from.each_text("authorizations", [&](std::string words) { r.authorizations.insert(std::move(words)); });
     from.text("promoted", r.promoted);
     from.text("confirmed", r.confirmed);

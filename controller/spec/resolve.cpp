@@ -22,11 +22,6 @@ std::string_view host_of(std::string_view application_domain) {
     return application_domain.substr(0, application_domain.find('/'));
 }
 
-bool is_listed(const std::vector<std::string>& globs, std::string_view name) {
-    return globs.empty() ||
-           std::any_of(globs.begin(), globs.end(), [&](const auto& g) { return matches_glob(g, name); });
-}
-
 class resolver {
 public:
     resolver(drafts& all, const known_names& names, std::vector<problem>& problems)
@@ -69,7 +64,7 @@ public:
         refer(*d.doc, spec_path / "token", "ServiceToken", d.value.token);
         if (const auto* account = find(all_.heroku, d.value.account)) {
             for (std::size_t i = 0; i < d.value.apps.size(); ++i) {
-                if (!is_listed(account->apps, d.value.apps[i]))
+                if (!is_allowed(account->apps, d.value.apps[i]))
                     report(*d.doc, spec_path / "apps" / i,
                            "is none of the apps that account " + account->name + " may touch");
             }
@@ -143,9 +138,9 @@ private:
     // What the account's list of hosts and the operator's allow, as far as the documents tell.
     void check_hosts(draft<domain::access_binding>& d, const domain::cloudflare_account& account) {
         const auto check = [&](std::string_view host, const json_path& path) {
-            if (!is_listed(account.applications, host))
+            if (!is_allowed(account.applications, host))
                 report(*d.doc, path, "is none of the hosts that account " + account.name + " may touch");
-            else if (!is_listed(account.only_hosts, host))
+            else if (!is_allowed(account.only_hosts, host))
                 report(*d.doc, path, "is none of the hosts that this Postern may touch (--only-hosts)");
         };
         for (std::size_t i = 0; i < d.value.applications.size(); ++i) {

@@ -176,9 +176,7 @@ result<std::string> allowed_file(std::string_view path, const load_options& opti
 }
 
 result<std::string> allowed_app(std::string_view name, const load_options& options) {
-    const auto& only = options.only_apps;
-    if (only.empty() ||
-        std::any_of(only.begin(), only.end(), [&](const auto& glob) { return matches_glob(glob, name); }))
+    if (is_allowed(options.only_apps, name))
         return std::string(name);
     return refusal("is none of the apps that this Postern may touch (--only-apps)");
 }

@@ -77,11 +77,6 @@ script acting(const conduct& what, const tally& received) {
     return [=](std::shared_ptr<peer> client) { return carry_out(std::move(client), received, what); };
 }
 
-std::size_t open_descriptors() {
-    const std::filesystem::directory_iterator all{"/proc/self/fd"};
-    return static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator{}));
-}
-
 double middle() {
     return 0.5;
 }

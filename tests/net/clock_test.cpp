@@ -6,6 +6,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <doctest/doctest.h>
 
+#include <utility>
 #include <vector>
 
 using namespace postern;
@@ -20,6 +21,21 @@ asio::awaitable<void> sleep_and_note(net::clock* time, instant until, std::vecto
     woken->push_back(me);
 }
 
+// A sleep that would last is not over by itself, and is once it is cancelled.
+void check_wakes_when_cancelled(asio::io_context& io, asio::awaitable<void> sleep) {
+    asio::cancellation_signal stop;
+    bool ended = false;
+    auto end = [&](std::exception_ptr thrown) { ended = thrown == nullptr; };
+    asio::co_spawn(io, std::move(sleep), asio::bind_cancellation_slot(stop.slot(), end));
+    io.restart();
+    io.poll();
+    CHECK(!ended);
+    stop.emit(asio::cancellation_type::terminal);
+    io.restart();
+    io.run();
+    CHECK(ended);
+}
+
 } // namespace
 
 TEST_CASE("the system's clock sleeps until then, not at all in the past, and wakes when cancelled") {
@@ -29,19 +45,7 @@ TEST_CASE("the system's clock sleeps until then, not at all in the past, and wak
     run(io, time.sleep_until(until));
     CHECK(time.now() >= until);
     run(io, time.sleep_until(instant::min()));
-
-    asio::cancellation_signal stop;
-    bool ended = false;
-    auto end = [&](std::exception_ptr thrown) { ended = thrown == nullptr; };
-    auto job = time.sleep_until(instant::max());
-    asio::co_spawn(io, std::move(job), asio::bind_cancellation_slot(stop.slot(), end));
-    io.restart();
-    io.poll();
-    CHECK(!ended);
-    stop.emit(asio::cancellation_type::terminal);
-    io.restart();
-    io.run();
-    CHECK(ended);
+    check_wakes_when_cancelled(io, time.sleep_until(instant::max()));
 }
 
 TEST_CASE("the clock that nobody sets sleeps, and wakes when cancelled") {
@@ -54,19 +58,7 @@ TEST_CASE("the clock that nobody sets sleeps, and wakes when cancelled") {
     run(io, time.sleep_until(until));
     CHECK(time.now() >= until);
     run(io, time.sleep_until(instant{}));
-
-    asio::cancellation_signal stop;
-    bool ended = false;
-    auto end = [&](std::exception_ptr thrown) { ended = thrown == nullptr; };
-    auto job = time.sleep_until(time.now() + 1000h);
-    asio::co_spawn(io, std::move(job), asio::bind_cancellation_slot(stop.slot(), end));
-    io.restart();
-    io.poll();
-    CHECK(!ended);
-    stop.emit(asio::cancellation_type::terminal);
-    io.restart();
-    io.run();
-    CHECK(ended);
+    check_wakes_when_cancelled(io, time.sleep_until(time.now() + 1000h));
 }
 
 TEST_CASE("sleepers wake when time has come to them, in order") {

@@ -17,10 +17,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool says(const error& e, std::string_view words) {
-    return e.message().find(words) != std::string::npos;
-}
-
 using journal = std::shared_ptr<std::vector<std::string>>;
 
 asio::awaitable<void> note_all(std::shared_ptr<peer> client, journal seen, std::string text) {
@@ -65,13 +61,6 @@ asio::awaitable<void> proxy_one(std::shared_ptr<peer> client, journal seen, std:
 // A proxy that answers CONNECT with this, and leads on where a port is given.
 script proxying(journal seen, std::string reply, std::uint16_t onward) {
     return [=](std::shared_ptr<peer> client) { return proxy_one(std::move(client), seen, reply, onward); };
-}
-
-std::size_t open_descriptors() {
-    std::size_t n = 0;
-    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
-        ++n;
-    return n;
 }
 
 // Sends, and emits a terminal cancellation after that time.

@@ -13,10 +13,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool says(const error& e, std::string_view words) {
-    return e.message().find(words) != std::string::npos;
-}
-
 // Takes one request, says this much, and then nothing more.
 asio::awaitable<void> say_and_hang(std::shared_ptr<peer> client, std::string text) {
     co_await client->read_request();

@@ -8,8 +8,11 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 // What the tests over real sockets share: one thread with a test authority that the transport believes.
@@ -32,6 +35,16 @@ inline net::request post(const std::string& origin, std::string_view body = "{}"
     r.body = secret{body};
     r.what = "test POST";
     return r;
+}
+
+inline bool says(const error& e, std::string_view words) {
+    return e.message().find(words) != std::string::npos;
+}
+
+// What this process has open.
+inline std::size_t open_descriptors() {
+    const std::filesystem::directory_iterator all{"/proc/self/fd"};
+    return static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator{}));
 }
 
 inline const test_authority& authority() {

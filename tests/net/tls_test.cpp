@@ -24,10 +24,6 @@ asio::awaitable<void> speak_first(std::shared_ptr<peer> client) {
     co_await client->hold();
 }
 
-bool says(const error& e, std::string_view words) {
-    return e.message().find(words) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("an answer comes over verified TLS") {
