@@ -5,14 +5,48 @@ add_library(postern_options INTERFACE)
 target_compile_options(postern_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 target_compile_definitions(postern_options INTERFACE
   BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
-  BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+  BOOST_ASIO_DISABLE_BOOST_COROUTINE POSTERN_VERSION="${PROJECT_VERSION}")
 target_include_directories(postern_options INTERFACE ${PROJECT_SOURCE_DIR}/controller)
 target_link_libraries(postern_options INTERFACE Boost::headers Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports its own inlined standard library (string concatenation, std::variant) as suspicious.
   target_compile_options(postern_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow
     -Wno-dangling-pointer -Wno-array-bounds)
+  if(POSTERN_UNITY)
+    # It takes a type of an unnamed namespace for one of a header where several sources are compiled as one.
+    target_compile_options(postern_options INTERFACE -Wno-subobject-linkage)
+  endif()
 endif()
+
+# postern_unity(TARGET): with POSTERN_UNITY its sources are compiled six at once. Most of the time of compiling one goes
+# into headers and templates that its neighbours need as well.
+function(postern_unity target)
+  if(POSTERN_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+  endif()
+endfunction()
+
+# A precompiled header is compiled once and serves every target that has the flags of the preset and no others.
+file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cpp.new "// Nothing but a precompiled header.\n")
+file(COPY_FILE ${PROJECT_BINARY_DIR}/precompiled.cpp.new ${PROJECT_BINARY_DIR}/precompiled.cpp ONLY_IF_DIFFERENT)
+foreach(kind pure wire)
+  set(header ${PROJECT_SOURCE_DIR}/cmake/${kind}_pch.hpp)
+  foreach(owner ${kind} ${kind}_test)
+    add_library(postern_precompiled_${owner} OBJECT EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/precompiled.cpp)
+    target_link_libraries(postern_precompiled_${owner} PRIVATE postern_options)
+    target_precompile_headers(postern_precompiled_${owner} PRIVATE ${header})
+  endforeach()
+  target_precompile_headers(postern_precompiled_${kind}_test PRIVATE <doctest/doctest.h>)
+endforeach()
+foreach(owner wire wire_test)
+  target_link_libraries(postern_precompiled_${owner} PRIVATE Boost::json OpenSSL::SSL)
+endforeach()
+
+# postern_precompiled(TARGET KIND): includes that header first; KIND is pure, wire (Asio and JSON are in it), pure_test or
+# wire_test (doctest as well).
+function(postern_precompiled target kind)
+  target_precompile_headers(${target} REUSE_FROM postern_precompiled_${kind})
+endfunction()
 
 # postern_floor(NAME [LINKS lib...] [WIRE]): the sources of this folder as library postern_NAME.
 # WIRE floors share the precompiled header that has Asio and JSON in it; the others do not see them.
@@ -28,10 +62,11 @@ function(postern_floor name)
   add_library(postern_${name} STATIC ${sources})
   target_link_libraries(postern_${name} PUBLIC postern_options ${arg_LINKS})
   if(arg_WIRE)
-    target_precompile_headers(postern_${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/wire_pch.hpp)
+    postern_precompiled(postern_${name} wire)
   else()
-    target_precompile_headers(postern_${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/pure_pch.hpp)
+    postern_precompiled(postern_${name} pure)
   endif()
+  postern_unity(postern_${name})
 endfunction()
 
 # postern_test(NAME [WIRE] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
@@ -51,9 +86,9 @@ function(postern_test name)
   target_compile_definitions(test_${name} PRIVATE POSTERN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     POSTERN_BINARY_DIR="${PROJECT_BINARY_DIR}")
   if(arg_WIRE)
-    target_precompile_headers(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/wire_pch.hpp <doctest/doctest.h>)
+    postern_precompiled(test_${name} wire_test)
   else()
-    target_precompile_headers(test_${name} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/pure_pch.hpp <doctest/doctest.h>)
+    postern_precompiled(test_${name} pure_test)
   endif()
   add_test(NAME ${name} COMMAND test_${name})
   # Side by side, those that may take longest begin first.

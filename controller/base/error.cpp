@@ -3,6 +3,7 @@
 #include "base/text.hpp"
 
 #include <stdexcept>
+#include <utility>
 
 namespace postern {
 
@@ -36,6 +37,14 @@ std::string error::message() const {
     if (where.empty())
         return printable(what);
     return printable(where) + ": " + printable(what);
+}
+
+error failure(error_kind kind, std::string where, std::string what) {
+    error e;
+    e.kind = kind;
+    e.where = std::move(where);
+    e.what = std::move(what);
+    return e;
 }
 
 void throw_exception_from_error(const error& e, const boost::source_location&) {

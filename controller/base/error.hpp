@@ -38,6 +38,9 @@ struct error {
     std::string message() const;
 };
 
+// An error that no HTTP status stands for.
+error failure(error_kind kind, std::string where, std::string what);
+
 template<class T>
 using result = boost::system::result<T, error>;
 

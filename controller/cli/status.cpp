@@ -21,10 +21,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-error wrong(error_kind kind, std::string where, std::string what) {
-    return {kind, std::move(where), std::move(what), 0, {}, {}};
-}
-
 result<net::request> status_request(const options& asked) {
     auto token = read_secret_flag(asked.listen_token, "POSTERN_LISTEN_TOKEN");
     if (token.has_error())
@@ -48,18 +44,19 @@ result<run::status> from_endpoint(const options& asked) {
     const auto wire = net::make_https_transport(io.get_executor(), wire_settings(asked));
     auto answer = wait_for(io, wire->send(std::move(request.value())));
     if (answer.has_error())
-        return wrong(answer.error().kind, where, answer.error().what);
+        return failure(answer.error().kind, where, answer.error().what);
     if (answer->status == 401)
-        return wrong(
+        return failure(
             error_kind::credential, where,
             "401: it wants another bearer token, or one at all: set POSTERN_LISTEN_TOKEN as the daemon has it, or "
             "say --listen-token-from");
     if (answer->status != 200)
-        return wrong(error_kind::unavailable, where,
-                     "answered " + std::to_string(answer->status) + ", which is not what `postern run --listen` does");
+        return failure(error_kind::unavailable, where,
+                       "answered " + std::to_string(answer->status) +
+                           ", which is not what `postern run --listen` does");
     auto read = run::parse_status(answer->body.reveal());
     if (read.has_error())
-        return wrong(error_kind::unavailable, where, "did not answer with a status: " + read.error().what);
+        return failure(error_kind::unavailable, where, "did not answer with a status: " + read.error().what);
     return read;
 }
 
@@ -70,10 +67,10 @@ asio::awaitable<result<run::status>> read_saved(run::store& kept, duration patie
     if (document.has_error())
         co_return document.error();
     if (document->empty())
-        co_return wrong(error_kind::unavailable, "store", "no daemon has saved its status there yet");
+        co_return failure(error_kind::unavailable, "store", "no daemon has saved its status there yet");
     auto saved = run::parse_status(document.value());
     if (saved.has_error())
-        co_return wrong(error_kind::unavailable, "store", "what stands there is no status: " + saved.error().what);
+        co_return failure(error_kind::unavailable, "store", "what stands there is no status: " + saved.error().what);
     auto looking = look_for_beat(&kept, patience);
     const auto seen = co_await std::move(looking);
     if (seen.has_error())

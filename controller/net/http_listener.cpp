@@ -1,16 +1,15 @@
 #include "net/http_listener.hpp"
 
 #include "base/text.hpp"
+#include "net/outcome.hpp"
 #include "net/wiping.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -33,8 +32,6 @@ using boost::system::error_code;
 using tcp = asio::ip::tcp;
 
 namespace {
-
-constexpr auto outcome = asio::as_tuple(asio::use_awaitable);
 
 // Headers carry bearer tokens.
 using request_parser = http::request_parser<http::string_body, wiping_allocator<char>>;

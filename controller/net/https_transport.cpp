@@ -2,16 +2,15 @@
 
 #include "base/text.hpp"
 #include "net/gate.hpp"
+#include "net/outcome.hpp"
 #include "net/proxy.hpp"
 #include "net/request_text.hpp"
 #include "net/trust.hpp"
 #include "net/wiping.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -37,19 +36,10 @@ using tcp = asio::ip::tcp;
 
 namespace {
 
-constexpr auto outcome = asio::as_tuple(asio::use_awaitable);
-
 using body_type = http::vector_body<char, wiping_allocator<char>>;
 using answer_parser = http::response_parser<body_type, wiping_allocator<char>>;
 using connect_parser = http::response_parser<http::empty_body, wiping_allocator<char>>;
 using read_buffer = beast::basic_flat_buffer<wiping_allocator<char>>;
-
-error fail(error_kind kind, std::string what) {
-    error e;
-    e.kind = kind;
-    e.what = std::move(what);
-    return e;
-}
 
 // One connection: TCP, and TLS over it once it was put on. It stays where it is: TLS refers to the TCP below it.
 class wire {
@@ -215,7 +205,7 @@ private:
     asio::awaitable<result<response>> read_answer();
 
     void enter(std::string_view stage, steady::time_point until);
-    error failure(error_code ec) const;
+    error explained(error_code ec) const;
     bool once() const { return request_.repeatable == repeat::once; }
 
     std::shared_ptr<shared_state> shared_;
@@ -243,29 +233,32 @@ bool is_lost_connection(error_code ec) {
            ec == asio::error::connection_aborted;
 }
 
-error exchange::failure(error_code ec) const {
+error exchange::explained(error_code ec) const {
     auto during = " while " + std::string{stage_};
     if (ec == beast::error::timeout || ec == asio::error::timed_out) {
         auto waited = std::chrono::round<duration>(steady::now() - started_);
-        return fail(error_kind::timeout, "timed out after " + format_duration(waited) + during + " (" + peer_ + ")");
+        return failure(error_kind::timeout, {},
+                       "timed out after " + format_duration(waited) + during + " (" + peer_ + ")");
     }
     if (ec == asio::error::connection_refused)
-        return fail(error_kind::unavailable, peer_ + " refused the connection");
+        return failure(error_kind::unavailable, {}, peer_ + " refused the connection");
     if (ec == http::error::partial_message || (answered_ && is_lost_connection(ec)))
-        return fail(error_kind::unavailable, "the answer ended early: the connection was closed in the middle of it");
+        return failure(error_kind::unavailable, {},
+                       "the answer ended early: the connection was closed in the middle of it");
     if (ec == asio::error::connection_reset || ec == asio::error::broken_pipe)
-        return fail(error_kind::unavailable, peer_ + " reset the connection" + during);
+        return failure(error_kind::unavailable, {}, peer_ + " reset the connection" + during);
     if (is_lost_connection(ec))
-        return fail(error_kind::unavailable, peer_ + " closed the connection" + during);
+        return failure(error_kind::unavailable, {}, peer_ + " closed the connection" + during);
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow)
-        return fail(error_kind::unavailable, "the answer's headers are larger than " +
-                                                 std::to_string(shared_->settings.header_limit) + " bytes");
+        return failure(error_kind::unavailable, {},
+                       "the answer's headers are larger than " + std::to_string(shared_->settings.header_limit) +
+                           " bytes");
     if (ec == http::error::body_limit)
-        return fail(error_kind::unavailable,
-                    "the answer is larger than " + std::to_string(request_.body_limit) + " bytes");
+        return failure(error_kind::unavailable, {},
+                       "the answer is larger than " + std::to_string(request_.body_limit) + " bytes");
     if (ec.category() == make_error_code(http::error::bad_version).category())
-        return fail(error_kind::unavailable, "malformed HTTP from " + peer_ + " (" + ec.message() + ")");
-    return fail(error_kind::unavailable, ec.message() + during + " (" + peer_ + ")");
+        return failure(error_kind::unavailable, {}, "malformed HTTP from " + peer_ + " (" + ec.message() + ")");
+    return failure(error_kind::unavailable, {}, ec.message() + during + " (" + peer_ + ")");
 }
 
 error exchange::judge(error e, bool cancelled) const {
@@ -290,8 +283,9 @@ result<void> exchange::find_route() {
     auto origin = parse_origin(request_.origin);
     auto peer = request_.connect_to ? parse_origin(*request_.connect_to) : origin;
     if (!origin || !peer)
-        return fail(error_kind::spec, "not an origin: \"" + (origin ? *request_.connect_to : request_.origin) +
-                                          "\"; write http(s)://host[:port]");
+        return failure(error_kind::spec, {},
+                       "not an origin: \"" + (origin ? *request_.connect_to : request_.origin) +
+                           "\"; write http(s)://host[:port]");
     route_ = {*origin, *peer, false};
     route_.through_proxy = route_.tls() && shared_->through && !bypasses_proxy(shared_->settings.no_proxy, route_.peer);
     return check_text(request_);
@@ -307,9 +301,9 @@ asio::awaitable<result<response>> exchange::run() {
     stage_ = "waiting for a free connection";
     auto place = co_await lane.places.enter(deadline_);
     if (!place)
-        co_return failure(asio::error::timed_out);
+        co_return explained(asio::error::timed_out);
     wire_ = shared_->take(lane, once() ? shared_->settings.idle_timeout_once : shared_->settings.idle_timeout);
-    result<response> out = fail(error_kind::unavailable, {});
+    result<response> out = failure(error_kind::unavailable, {}, {});
     if (wire_)
         out = co_await talk();
     // A kept connection that the peer had closed meanwhile says nothing about the request: once more, on a new one.
@@ -346,9 +340,9 @@ asio::awaitable<result<void>> exchange::connect(origin_parts to) {
     stage_ = "looking up the host name";
     auto answer = co_await shared_->names.find(to.host, deadline_);
     if (answer.ec == asio::error::timed_out)
-        co_return failure(answer.ec);
+        co_return explained(answer.ec);
     if (answer.ec)
-        co_return fail(error_kind::unavailable, "DNS: " + to.host + ": " + answer.ec.message());
+        co_return failure(error_kind::unavailable, {}, "DNS: " + to.host + ": " + answer.ec.message());
     auto give_up = std::min(deadline_, steady::now() + shared_->settings.connect_timeout);
     auto port = static_cast<std::uint16_t>(std::stoul(to.port));
     error_code last = asio::error::host_unreachable;
@@ -368,7 +362,7 @@ asio::awaitable<result<void>> exchange::connect(origin_parts to) {
         last = ec;
     }
     shared_->names.forget(to.host);
-    co_return failure(last);
+    co_return explained(last);
 }
 
 asio::awaitable<result<void>> exchange::tunnel() {
@@ -376,13 +370,13 @@ asio::awaitable<result<void>> exchange::tunnel() {
     enter("asking the proxy for a way through", steady::now() + shared_->settings.connect_timeout);
     auto [write_error, written] = co_await asio::async_write(*wire_, asio::buffer(ask), outcome);
     if (write_error)
-        co_return failure(write_error);
+        co_return explained(write_error);
     read_buffer buffer;
     connect_parser parser;
     parser.skip(true);
     auto [read_error, read] = co_await http::async_read_header(*wire_, buffer, parser, outcome);
     if (read_error)
-        co_return failure(read_error);
+        co_return explained(read_error);
     auto status = static_cast<int>(parser.get().result_int());
     if (status / 100 == 2 && buffer.size() == 0) {
         peer_ = authority(route_.peer);
@@ -390,8 +384,8 @@ asio::awaitable<result<void>> exchange::tunnel() {
     }
     // 403 and 407 are answers about us, which waiting does not change.
     auto e =
-        fail(status == 403 || status == 407 ? error_kind::refused : error_kind::unavailable,
-             "the proxy answered " + std::to_string(status) + " when asked for a way to " + authority(route_.peer));
+        failure(status == 403 || status == 407 ? error_kind::refused : error_kind::unavailable, {},
+                "the proxy answered " + std::to_string(status) + " when asked for a way to " + authority(route_.peer));
     if (status == 407)
         e.what += ": it wants a user and password, as in HTTPS_PROXY=http://user:password@host:port";
     co_return e;
@@ -413,11 +407,11 @@ asio::awaitable<result<void>> exchange::handshake() {
     if (!ec)
         co_return result<void>{};
     if (!blamed->empty())
-        co_return fail(error_kind::refused, *blamed);
+        co_return failure(error_kind::refused, {}, *blamed);
     if (ec.category() == asio::error::get_ssl_category() || is_lost_connection(ec))
-        co_return fail(error_kind::unavailable,
-                       "TLS with " + peer_ + " failed (" + ec.message() + "): does it speak TLS on this port?");
-    co_return failure(ec);
+        co_return failure(error_kind::unavailable, {},
+                          "TLS with " + peer_ + " failed (" + ec.message() + "): does it speak TLS on this port?");
+    co_return explained(ec);
 }
 
 asio::awaitable<result<response>> exchange::talk() {
@@ -428,7 +422,7 @@ asio::awaitable<result<response>> exchange::talk() {
     lost_ = is_lost_connection(ec);
     sent_ = !(lost_ && written == 0);
     if (ec)
-        co_return failure(ec);
+        co_return explained(ec);
     co_return co_await read_answer();
 }
 
@@ -445,17 +439,17 @@ asio::awaitable<result<response>> exchange::read_answer() {
         answered_ = answered_ || parser.got_some() || buffer.size() > 0;
         lost_ = is_lost_connection(header_error);
         if (header_error)
-            co_return failure(header_error);
+            co_return explained(header_error);
         auto status = parser.get().result_int();
         if (status == 101)
-            co_return fail(error_kind::unavailable, "the answer switches to another protocol, unasked");
+            co_return failure(error_kind::unavailable, {}, "the answer switches to another protocol, unasked");
         // Interim answers (100, 103) precede the one that counts.
         if (status < 200)
             continue;
         enter("reading the answer", deadline_);
         auto [body_error, body_bytes] = co_await http::async_read(*wire_, buffer, parser, outcome);
         if (body_error)
-            co_return failure(body_error);
+            co_return explained(body_error);
         reusable_ = parser.keep_alive() && buffer.size() == 0;
         co_return unpack(parser);
     }
@@ -467,11 +461,11 @@ public:
 
     asio::awaitable<result<response>> send(request r) override {
         exchange one{shared_, std::move(r)};
-        result<response> out = fail(error_kind::bug, {});
+        result<response> out = failure(error_kind::bug, {}, {});
         try {
             out = co_await one.run();
         } catch (const std::exception& e) {
-            out = fail(error_kind::bug, e.what());
+            out = failure(error_kind::bug, {}, e.what());
         }
         if (out.has_value())
             co_return out;

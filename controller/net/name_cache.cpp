@@ -18,14 +18,14 @@ using steady = std::chrono::steady_clock;
 lookup system_lookup(asio::any_io_executor executor) {
     return [executor](std::string host, std::function<void(error_code, addresses)> done) {
         auto resolver = std::make_shared<asio::ip::tcp::resolver>(executor);
-        // The handler keeps the resolver: destroying it would abort the lookup.
-        auto handler = [resolver, done = std::move(done)](error_code ec, const auto& entries) {
+        // It keeps the resolver: destroying it would abort the lookup.
+        auto resolved = [resolver, done = std::move(done)](error_code ec, const auto& entries) {
             addresses found;
             for (const auto& entry : entries)
                 found.push_back(entry.endpoint().address());
             done(ec, std::move(found));
         };
-        resolver->async_resolve(host, "", std::move(handler));
+        resolver->async_resolve(host, "", std::move(resolved));
     };
 }
 

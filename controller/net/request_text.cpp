@@ -8,13 +8,6 @@ namespace postern::net {
 
 namespace {
 
-error fail(error_kind kind, std::string what) {
-    error e;
-    e.kind = kind;
-    e.what = std::move(what);
-    return e;
-}
-
 bool is_token(std::string_view text) {
     auto ok = [](char c) {
         return c > ' ' && c < 0x7f && std::string_view{"()<>@,;:\\\"/[]?={}"}.find(c) == std::string_view::npos;
@@ -61,16 +54,17 @@ std::string authority(const origin_parts& to) {
 
 result<void> check_text(const request& r) {
     if (!is_target(r.target))
-        return fail(error_kind::bug, "the request's target is not a percent-encoded path");
+        return failure(error_kind::bug, {}, "the request's target is not a percent-encoded path");
     for (const auto& h : r.headers) {
         auto name = lower(h.name);
         if (!is_token(name))
-            return fail(error_kind::bug, "a header has a name that HTTP does not allow");
+            return failure(error_kind::bug, {}, "a header has a name that HTTP does not allow");
         if (name == "host" || name == "content-length" || name == "transfer-encoding" || name == "connection")
-            return fail(error_kind::bug, "the header " + h.name + " is the transport's own to set");
+            return failure(error_kind::bug, {}, "the header " + h.name + " is the transport's own to set");
         if (!is_value(h.value.reveal()))
-            return fail(error_kind::spec, "the value for the header " + h.name +
-                                              " holds a control character: does its source end in a newline?");
+            return failure(error_kind::spec, {},
+                           "the value for the header " + h.name +
+                               " holds a control character: does its source end in a newline?");
     }
     return {};
 }

@@ -46,12 +46,4 @@ error lost(error e, const std::string& where, const std::vector<secret>& known) 
     return e;
 }
 
-error failure(error_kind kind, std::string where, std::string what) {
-    error e;
-    e.kind = kind;
-    e.where = std::move(where);
-    e.what = std::move(what);
-    return e;
-}
-
 } // namespace postern::provider

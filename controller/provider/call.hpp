@@ -30,7 +30,4 @@ std::optional<duration> skew_of(const net::response& r, instant now);
 // The transport's own failure, as the error of this call.
 error lost(error e, const std::string& where, const std::vector<secret>& known);
 
-// An error that no HTTP status stands for.
-error failure(error_kind kind, std::string where, std::string what);
-
 } // namespace postern::provider

@@ -22,12 +22,8 @@ namespace {
 // Says whose the folder is, and of what; its lock as well.
 constexpr const char* marker = "postern-mirror";
 
-error failure(error_kind kind, const std::string& path, std::string what) {
-    error e;
-    e.kind = kind;
-    e.where = "git mirror " + path;
-    e.what = std::move(what);
-    return e;
+error unusable(error_kind kind, const std::string& path, std::string what) {
+    return failure(kind, "git mirror " + path, std::move(what));
 }
 
 // What a bare repository consists of.
@@ -49,12 +45,13 @@ result<void> check_ours(const std::string& path) {
             foreign = at->path().filename().string();
     }
     if (failed)
-        return failure(error_kind::spec, path, "cannot be read: " + failed.message());
+        return unusable(error_kind::spec, path, "cannot be read: " + failed.message());
     if (any && !fs::is_regular_file(fs::path(path) / marker, failed))
-        return failure(error_kind::spec, path, "is not empty and no mirror of Postern's: name another folder");
+        return unusable(error_kind::spec, path, "is not empty and no mirror of Postern's: name another folder");
     if (!foreign.empty())
-        return failure(error_kind::spec, path,
-                       "holds \"" + foreign + "\", which is no part of a mirror: take it away, or name another folder");
+        return unusable(error_kind::spec, path,
+                        "holds \"" + foreign +
+                            "\", which is no part of a mirror: take it away, or name another folder");
     return {};
 }
 
@@ -62,22 +59,22 @@ result<void> check_ours(const std::string& path) {
 
 result<mirror_folder> mirror_folder::take(const std::string& path, const std::function<bool()>& is_over) {
     if (path.empty())
-        return failure(error_kind::spec, "", "no folder is named for it");
+        return unusable(error_kind::spec, "", "no folder is named for it");
     std::error_code failed;
     fs::create_directories(path, failed);
     if (failed)
-        return failure(error_kind::spec, path, "cannot be made: " + failed.message());
+        return unusable(error_kind::spec, path, "cannot be made: " + failed.message());
     auto ours = check_ours(path);
     if (!ours)
         return ours.error();
     const auto file = (fs::path(path) / marker).string();
     const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock < 0)
-        return failure(error_kind::spec, path, "cannot be written: " + std::generic_category().message(errno));
+        return unusable(error_kind::spec, path, "cannot be written: " + std::generic_category().message(errno));
     mirror_folder out{path, lock};
     while (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
         if (is_over())
-            return failure(error_kind::timeout, path, "another process uses it all the time");
+            return unusable(error_kind::timeout, path, "another process uses it all the time");
         std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
     return out;
@@ -121,11 +118,11 @@ result<void> mirror_folder::start_anew(const std::string& url) {
             failed = not_removed;
     }
     if (failed)
-        return failure(error_kind::unavailable, path_, "cannot be emptied: " + failed.message());
+        return unusable(error_kind::unavailable, path_, "cannot be emptied: " + failed.message());
     std::ofstream out(fs::path(path_) / marker, std::ios::trunc);
     out << url << '\n';
     if (!out.flush())
-        return failure(error_kind::unavailable, path_, "cannot be written: " + std::generic_category().message(errno));
+        return unusable(error_kind::unavailable, path_, "cannot be written: " + std::generic_category().message(errno));
     return {};
 }
 

@@ -16,8 +16,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t at_once = 8;
-
 std::vector<std::string> vaults_behind(const domain::infisical_vault& vault) {
     std::vector<std::string> names;
     auto add = [&](const domain::value_source& from) {
@@ -169,7 +167,7 @@ asio::awaitable<domain::observed> gatherer::gather(domain::observed before) {
     for (const auto& account : around_.wanted.cloudflare)
         jobs.push_back(read_account(&account));
     jobs.push_back(read_heroku());
-    auto rest = together(std::move(jobs), at_once);
+    auto rest = together(std::move(jobs), readings_at_once);
     co_await std::move(rest);
     lists_.clear();
     co_return std::move(world_);
@@ -204,7 +202,7 @@ asio::awaitable<void> gatherer::read_vaults() {
             jobs.push_back(read_vault(vault));
             left.erase(vault->name);
         }
-        auto all = together(std::move(jobs), at_once);
+        auto all = together(std::move(jobs), readings_at_once);
         co_await std::move(all);
     }
 }
@@ -219,7 +217,7 @@ asio::awaitable<void> gatherer::read_vault(const domain::infisical_vault* vault)
     std::vector<asio::awaitable<void>> jobs;
     for (const auto& path : folders_of(around_.wanted, *vault))
         jobs.push_back(list(client, vault->name, path));
-    auto known = together(std::move(jobs), at_once);
+    auto known = together(std::move(jobs), readings_at_once);
     co_await std::move(known);
 
     observe_state(*vault);
@@ -228,7 +226,7 @@ asio::awaitable<void> gatherer::read_vault(const domain::infisical_vault* vault)
         if (!lists_.contains({vault->name, path}))
             jobs.push_back(list(client, vault->name, path));
     }
-    auto remembered = together(std::move(jobs), at_once);
+    auto remembered = together(std::move(jobs), readings_at_once);
     co_await std::move(remembered);
 
     jobs.clear();
@@ -237,7 +235,7 @@ asio::awaitable<void> gatherer::read_vault(const domain::infisical_vault* vault)
             entries.value().empty())
             jobs.push_back(look_at_folder(client, vault->name, place.second));
     }
-    auto looked = together(std::move(jobs), at_once);
+    auto looked = together(std::move(jobs), readings_at_once);
     co_await std::move(looked);
     observe_folders(*vault);
 }
@@ -336,7 +334,7 @@ asio::awaitable<void> gatherer::read_account(const domain::cloudflare_account* a
     jobs.push_back(read_tokens(&into));
     jobs.push_back(read_applications(&into));
     jobs.push_back(read_strict(&into));
-    auto all = together(std::move(jobs), at_once);
+    auto all = together(std::move(jobs), readings_at_once);
     co_await std::move(all);
     // Without a status nothing was sent: why is known already.
     if (into.failure && into.failure->kind == error_kind::credential && into.failure->status != 0) {

@@ -8,6 +8,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
@@ -19,6 +20,8 @@
 // A steady pass costs: the pages of each account's tokens, applications and reusable policies; one list per vault
 // folder; one GET per Heroku app; and at most a login, a look-up of a slug, the organisation's settings and the groups.
 namespace postern::run {
+
+inline constexpr std::size_t readings_at_once = 8;
 
 // All outlive whoever holds this.
 struct surroundings {

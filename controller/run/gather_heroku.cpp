@@ -12,8 +12,6 @@ namespace asio = boost::asio;
 
 namespace {
 
-constexpr std::size_t at_once = 8;
-
 // What is wanted of one app: under which name a value is seen, which variables it stands in, and whose vault's key
 // gives its fingerprint.
 struct asked {
@@ -105,7 +103,7 @@ asio::awaitable<void> gatherer::read_heroku() {
                                         &reading->apps[place.second]));
         }
     }
-    auto all = together(std::move(jobs), at_once);
+    auto all = together(std::move(jobs), readings_at_once);
     co_await std::move(all);
     for (auto& [name, reading] : world_.heroku)
         blame_the_account(reading);

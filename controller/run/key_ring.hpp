@@ -3,8 +3,8 @@
 #include "base/secret.hpp"
 
 #include <map>
-#include <set>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 

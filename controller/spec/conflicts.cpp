@@ -11,8 +11,6 @@ namespace postern::spec {
 
 namespace {
 
-const json_path spec_path = json_path{} / "spec";
-
 // Things of which each may be claimed once; the later claim is the one that is reported.
 class claims {
 public:

@@ -10,6 +10,9 @@
 // One document of a file: its tree, and how to say where in it something is wrong.
 namespace postern::spec {
 
+// What a document asks for stands below it.
+inline const json_path spec_path = json_path{} / "spec";
+
 struct document {
     std::string file;
     node root;

@@ -13,8 +13,6 @@ namespace {
 
 using domain::service_token;
 
-const json_path spec_path = json_path{} / "spec";
-
 // Of a folder, without a slash at its end.
 std::string folder(std::string path) {
     if (path.ends_with('/'))

@@ -10,8 +10,6 @@ namespace postern::spec {
 
 namespace {
 
-const json_path spec_path = json_path{} / "spec";
-
 template<class T>
 T* find(std::vector<draft<T>>& among, std::string_view name) {
     const auto at = std::find_if(among.begin(), among.end(), [&](const auto& d) { return d.value.name == name; });

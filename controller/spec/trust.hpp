@@ -17,7 +17,7 @@ struct load_options {
     std::vector<std::string> only_hosts = {};   // globs of the hosts whose applications may be bound; empty: any
     std::vector<std::string> only_apps = {};    // globs of the Heroku apps that may be served; empty: any
     std::vector<std::string> only_folders = {}; // vault folders that may be used, with what is below; empty: any
-    std::string source = {};               // what the documents are called in the records; empty: see source.hpp
+    std::string source = {};                    // what the documents are called in the records; empty: see source.hpp
 };
 
 enum class vendor { cloudflare, infisical, heroku };
