@@ -69,9 +69,11 @@ function(postern_floor name)
   postern_unity(postern_${name})
 endfunction()
 
-# postern_test(NAME [WIRE] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
+# postern_test(NAME [WIRE] [UNITY] [OPTIMISED] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
+# UNITY where their unnamed namespaces hold no name twice; what is hidden by a name of another source hides nothing by itself.
+# OPTIMISED, whatever the preset, for what calculates for long.
 function(postern_test name)
-  cmake_parse_arguments(arg "WIRE" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "WIRE;UNITY;OPTIMISED" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   endif()
@@ -85,10 +87,17 @@ function(postern_test name)
   target_link_libraries(test_${name} PRIVATE doctest_main ${arg_LINKS})
   target_compile_definitions(test_${name} PRIVATE POSTERN_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     POSTERN_BINARY_DIR="${PROJECT_BINARY_DIR}")
-  if(arg_WIRE)
+  if(arg_OPTIMISED)
+    target_compile_options(test_${name} PRIVATE -O2)
+  elseif(arg_WIRE)
     postern_precompiled(test_${name} wire_test)
   else()
     postern_precompiled(test_${name} pure_test)
+  endif()
+  if(arg_UNITY AND POSTERN_UNITY)
+    postern_unity(test_${name})
+    set_target_properties(test_${name} PROPERTIES
+      UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")
   endif()
   add_test(NAME ${name} COMMAND test_${name})
   # Side by side, those that may take longest begin first.

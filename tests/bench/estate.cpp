@@ -14,7 +14,6 @@ using namespace domain;
 namespace {
 
 const instant first_day = parse_instant("2026-11-23T10:00:00Z").value();
-constexpr duration interval = 5min;
 constexpr duration calm_days = 14 * 24h;
 
 } // namespace

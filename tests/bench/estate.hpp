@@ -23,6 +23,7 @@ namespace postern::bench {
 class estate {
 public:
     static constexpr std::size_t fault_in = 40; // one in so many requests and readings meets a fault
+    static constexpr duration interval{std::chrono::minutes{5}};
 
     estate(const form& f, int number, std::ostream* log);
 

@@ -11,7 +11,6 @@ using namespace domain;
 
 namespace {
 
-constexpr duration interval = 5min;
 constexpr duration regular = 14 * 24h; // a visit although nothing is due
 constexpr duration wait = 20min;
 constexpr int most_idle_readings = 5;

@@ -1,4 +1,5 @@
 #include "reconcile/miniature.hpp"
+#include "reconcile/scene.hpp"
 
 #include <doctest/doctest.h>
 
@@ -15,12 +16,6 @@ std::string listed(const std::vector<std::string>& lines) {
     for (const auto& line : lines)
         out += line + "\n";
     return out;
-}
-
-bool fine(const run::pass_report& report) {
-    return !report.unsettled && !report.interrupted &&
-           std::none_of(report.last.conditions.begin(), report.last.conditions.end(),
-                        [](const auto& c) { return c.heft > domain::weight::told; });
 }
 
 // The end state of console_documents(), whatever the way there.
