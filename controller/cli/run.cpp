@@ -5,6 +5,7 @@
 #include "cli/verbs.hpp"
 #include "net/clock.hpp"
 #include "net/https_transport.hpp"
+#include "net/stop.hpp"
 #include "run/clients.hpp"
 #include "run/daemon.hpp"
 #include "run/endpoint.hpp"
@@ -113,11 +114,13 @@ int run_daemon(const options& asked) {
     const auto reach = run::reach_of_process(asked.trust.secrets_dir);
     const auto wire = net::make_https_transport(io.get_executor(), wire_settings(asked));
     run::metrics numbers;
+    net::stop halt;
     run::key_ring ring;
     run::daemon* worker = nullptr;
     run::wiring wiring{*wire, clock, diagnostics, asked.request_timeout, jitter(), asked.connect_to};
     wiring.may_write = [&] { return worker != nullptr && worker->may_write(); };
     wiring.on_response = [&](std::string_view provider, int status) { numbers.count_request(provider, status); };
+    wiring.halt = &halt;
     run::clients remotes{std::move(wiring)};
     auto settings = settings_of(asked, address, clock.now());
     // Between passes nothing is kept that only a pass needs: a connection costs a hundred kilobytes, and by the next
@@ -160,6 +163,7 @@ int run_daemon(const options& asked) {
         stopping = true;
         diagnostics.info("stopping", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
         daemon.stop();
+        halt.ask();
         if (endpoint)
             endpoint->close();
         patience.expires_after(grace);

@@ -22,7 +22,7 @@ session::session(const options& asked, const domain::desired& wanted)
       log_(std::cerr, asked.log_level, format_of(asked), [this] { return format_instant(clock_.now()); }),
       reach_(run::reach_of_process(asked.trust.secrets_dir)),
       wire_(net::make_https_transport(io_.get_executor(), wire_settings(asked))),
-      remotes_(run::wiring{*wire_, clock_, log_, asked.request_timeout, jitter(), asked.connect_to}),
+      remotes_(run::wiring{*wire_, clock_, log_, asked.request_timeout, jitter(), asked.connect_to, {}, {}, &halt_}),
       reader_(around()) {}
 
 session::~session() = default;

@@ -4,6 +4,7 @@
 #include "cli/process.hpp"
 #include "net/clock.hpp"
 #include "net/https_transport.hpp"
+#include "net/stop.hpp"
 #include "net/transport.hpp"
 #include "run/clients.hpp"
 #include "run/gather.hpp"
@@ -11,7 +12,6 @@
 #include "run/log.hpp"
 #include "run/pass.hpp"
 #include "run/plan.hpp"
-#include "run/stop.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -58,11 +58,11 @@ private:
     net::system_clock clock_;
     run::log log_;
     run::reach reach_;
+    net::stop halt_;
     std::unique_ptr<net::transport> wire_;
     run::key_ring ring_;
     run::clients remotes_;
     run::gatherer reader_;
-    run::stop halt_;
     domain::observed world_ = run::new_process();
 };
 

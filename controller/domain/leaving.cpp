@@ -125,6 +125,11 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
             bool gone = app != nullptr && app->failure && app->failure->status == 404;
             if (gone)
                 continue;
+            if (find_or_null(world_.heroku, d.account) == nullptr)
+                return block(reason::app_unreadable,
+                             "app " + d.app + " got its credential, and HerokuAccount " + d.account +
+                                 " left git: nothing is deleted that the app may hold. Put that document back until "
+                                 "the token is deleted");
             return block(reason::app_unreadable, "app " + d.app + " could not be read", weight::failed);
         }
         for (const auto& [name, value] : (*app)->values) {

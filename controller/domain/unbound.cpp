@@ -186,6 +186,14 @@ void judge::left_variables(life& l) {
         if (is_bound(l, note) || is_given_up(l, note))
             continue;
         const auto target = join(note.vars, ", ") + " on app " + note.app;
+        if (find_or_null(world_.heroku, note.account) == nullptr) {
+            tell(l.resource(), "Delivered", status::unknown, reason::left_git,
+                 target + " got the credential, and HerokuAccount " + note.account +
+                     " left git: whether it still holds one nobody knows. Put that document back and unset the "
+                     "variable; once a pass has seen that, it is forgotten",
+                 weight::told);
+            continue;
+        }
         if (value_left(l.spec->name, note) == nullptr) {
             tell(l.resource(), "Delivered", status::unknown, reason::left_git,
                  target + " got the credential, no HerokuBinding names it any more, and the app could not be read: "

@@ -38,7 +38,7 @@ bool is_bad(const result<response>& got) {
 struct waiting {
     usage& of;
     usage::place at;
-    waiting(usage& u, urgency lane) : of(u), at(u.join(lane)) {}
+    waiting(usage& u, usage::rank rank) : of(u), at(u.join(rank)) {}
     ~waiting() { of.leave(at); }
     waiting(const waiting&) = delete;
     waiting& operator=(const waiting&) = delete;
@@ -76,10 +76,6 @@ usage& budget::usage_of(const std::string& counter) {
     return at->second;
 }
 
-instant budget::next_start(usage& of, urgency lane, std::size_t ahead, instant now) const {
-    return std::max(of.next_start(lane, ahead, now), paused_until_);
-}
-
 void budget::rest(const rate_limit& told, instant now) {
     // What was under way when the pause began is refused, too, and is no news.
     if (now >= paused_until_)
@@ -100,6 +96,10 @@ void budget::learn(usage& of, const result<response>& got, instant sent, instant
     if (got.has_error())
         return;
     auto told = read_rate_limit(*got, now);
+    if (told.unbelievable && settings_.on_unbelievable && now >= told_until_) {
+        told_until_ = now + std::chrono::hours{1};
+        settings_.on_unbelievable(*told.unbelievable);
+    }
     of.learn(told, now);
     if (got->status == 429)
         rest(told, now);
@@ -107,45 +107,72 @@ void budget::learn(usage& of, const result<response>& got, instant sent, instant
         refusals_ = 0;
 }
 
+// Whether it is still worth going on.
+asio::awaitable<bool> budget::sleep_until(instant until) {
+    auto sleep = settings_.halt != nullptr ? settings_.halt->sleep_until(clock_, until) : clock_.sleep_until(until);
+    co_await std::move(sleep);
+    auto state = co_await asio::this_coro::cancellation_state;
+    co_return !is_stopping() && state.cancelled() == asio::cancellation_type::none;
+}
+
+// Empty where that was not to be had in time, or at all.
+asio::awaitable<gate::pass> budget::enter(usage::rank rank, instant latest) {
+    if (auto free = places_.try_enter())
+        co_return free;
+    auto until = std::chrono::steady_clock::time_point::max();
+    if (latest != instant::max())
+        until = std::chrono::steady_clock::now() + std::max(latest - clock_.now(), duration{0});
+    auto turn = places_.enter(until, rank.order());
+    auto wait = settings_.halt != nullptr ? settings_.halt->cut_short(std::move(turn)) : std::move(turn);
+    co_return co_await std::move(wait);
+}
+
 asio::awaitable<result<response>> budget::send(request r) {
     const bool once = r.repeatable == repeat::once;
-    const auto deadline = clock_.now() + r.timeout.value_or(settings_.request_timeout);
+    const auto came = clock_.now();
+    const auto timeout = r.timeout.value_or(settings_.request_timeout);
+    const usage::rank rank{r.lane, r.patience.has_value()};
+    auto latest = once ? came + timeout - least_time(timeout) : instant::max();
+    if (r.patience)
+        latest = std::min(latest, came + *r.patience);
     auto& of = usage_of(r.quota);
     gate::pass place;
     {
-        const waiting mine{of, r.lane};
+        const waiting mine{of, rank};
+        auto next_start = [&](instant now) {
+            return std::max(of.next_start(rank, of.ahead_of(mine.at), now), paused_until_);
+        };
         auto last_start = instant::max();
         while (!place) {
             auto now = clock_.now();
-            if (last_start == instant::max() && next_start(of, r.lane, of.ahead_of(mine.at), now) > now)
-                last_start = now + settings_.longest_wait;
-            if (once)
-                last_start = std::min(last_start, deadline);
-            for (auto start = next_start(of, r.lane, of.ahead_of(mine.at), now); start > now;
-                 start = next_start(of, r.lane, of.ahead_of(mine.at), now)) {
+            for (auto start = next_start(now); start > now; start = next_start(now)) {
+                if (last_start == instant::max())
+                    last_start = std::min(latest, now + settings_.longest_wait);
                 if (start > last_start)
                     co_return throttled(r, start - now);
-                co_await clock_.sleep_until(start);
-                auto state = co_await asio::this_coro::cancellation_state;
-                if (state.cancelled() != asio::cancellation_type::none)
+                auto sleep = sleep_until(start);
+                const bool goes_on = co_await std::move(sleep);
+                if (!goes_on)
                     co_return cancelled(r);
                 now = clock_.now();
             }
-            place = co_await places_.enter(std::chrono::steady_clock::time_point::max(), static_cast<int>(r.lane));
-            if (!place)
-                co_return cancelled(r);
-            // Much may have been sent while this one stood at the door.
+            auto entering = enter(rank, latest);
+            place = co_await std::move(entering);
+            // Much may have been sent, and much time have passed, while this one stood at the door.
             now = clock_.now();
-            if (next_start(of, r.lane, of.ahead_of(mine.at), now) > now)
+            const auto state = co_await asio::this_coro::cancellation_state;
+            if (!place && (is_stopping() || state.cancelled() != asio::cancellation_type::none))
+                co_return cancelled(r);
+            if (!place || now > latest)
+                co_return throttled(r, std::max(next_start(now) - now, duration{0}));
+            if (next_start(now) > now)
                 place = {};
         }
     }
     const auto now = clock_.now();
-    // Waiting in the queue counts, too: a `once` request is not sent when its time is up.
-    if (once && now >= deadline)
-        co_return throttled(r, duration{0});
+    // Waiting in the queue counts, too.
     if (once)
-        r.timeout = deadline - now;
+        r.timeout = came + timeout - now;
     result<response> out = error{};
     {
         const flight one{of, clock_};

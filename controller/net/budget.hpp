@@ -3,10 +3,12 @@
 #include "net/clock.hpp"
 #include "net/gate.hpp"
 #include "net/pace.hpp"
+#include "net/stop.hpp"
 #include "net/transport.hpp"
 #include "net/usage.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,8 +17,8 @@
 // The governor of one account: all that goes to it passes here. It sends no more than the remote allows in any stretch
 // of time, keeps a reserve of that for what is more urgent, and stops the whole account when the remote answers 429,
 // for as long as that asks. At most so many requests are under way, fewer where the remote becomes slow or refuses. A
-// request that would have to wait for longer than `longest_wait` (or, where it is `once`, past its own timeout) is not
-// sent but answered `throttled`, with the time left in retry_after.
+// request that would have to wait for longer than `longest_wait`, or than its `patience`, or (where it is `once`) until
+// too little of its own timeout is left, is not sent but answered `throttled`, with the time left in retry_after.
 namespace postern::net {
 
 struct budget_settings {
@@ -27,6 +29,9 @@ struct budget_settings {
     duration pause = std::chrono::seconds{30}; // after a 429 that says nothing; doubled while it goes on
     duration longest_pause = std::chrono::minutes{15};
     duration request_timeout = std::chrono::seconds{30}; // of a `once` request that names none
+    stop* halt = nullptr; // asked to stop, whoever waits or would have to is `cancelled`; outlives the budget
+    // Told, once an hour, what the remote asked for where that was too much to be believed.
+    std::function<void(duration asked)> on_unbelievable = {};
 };
 
 class budget final : public transport {
@@ -44,7 +49,9 @@ public:
 
 private:
     usage& usage_of(const std::string& counter);
-    instant next_start(usage& of, urgency lane, std::size_t ahead, instant now) const;
+    boost::asio::awaitable<bool> sleep_until(instant until);
+    boost::asio::awaitable<gate::pass> enter(usage::rank rank, instant latest);
+    bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
     void learn(usage& of, const result<response>& got, instant sent, instant now);
     void rest(const rate_limit& told, instant now);
 
@@ -56,6 +63,7 @@ private:
     std::map<std::string, usage> usages_; // by the remote's own counter
     instant paused_until_;
     int refusals_ = 0; // 429s in a row
+    instant told_until_;
 };
 
 } // namespace postern::net

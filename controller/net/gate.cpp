@@ -64,12 +64,17 @@ gate::pass gate::admit(std::shared_ptr<state> to) {
     return out;
 }
 
+gate::pass gate::try_enter() {
+    if (state_->inside >= state_->places)
+        return {};
+    ++state_->inside;
+    return admit(state_);
+}
+
 asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point deadline, int rank) {
     auto door = state_;
-    if (door->inside < door->places) {
-        ++door->inside;
-        co_return admit(std::move(door));
-    }
+    if (auto free = try_enter())
+        co_return free;
     auto executor = co_await asio::this_coro::executor;
     waiter self{asio::steady_timer{executor, deadline}, rank};
     // Removes itself also where the coroutine is destroyed while it waits.

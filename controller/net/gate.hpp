@@ -27,6 +27,9 @@ public:
 
     explicit gate(std::size_t places);
 
+    // Without waiting: empty where all places are taken.
+    pass try_enter();
+
     // An empty pass where `deadline` came first or the caller was cancelled. The lowest rank goes first.
     boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline, int rank = 0);
 

@@ -68,9 +68,15 @@ request request::copy() const {
     out.quota = quota;
     out.what = what;
     out.timeout = timeout;
+    out.patience = patience;
     out.body_limit = body_limit;
     out.connect_to = connect_to;
     return out;
+}
+
+duration least_time(duration timeout) {
+    constexpr duration enough = std::chrono::seconds{5};
+    return std::min(enough, timeout / 2);
 }
 
 std::string_view response::header(std::string_view name) const {

@@ -44,6 +44,8 @@ struct request {
     std::string quota;               // which of the remote's own counters it goes by, where that has several
     std::string what;                // for errors: "cloudflare GET service tokens"
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
+    // Of a write that relies on what was read right before: it is sent no later than this, or not at all.
+    std::optional<duration> patience;
     std::size_t body_limit = 16U << 20U;
     // Connects here instead of to `origin`, whose host still goes into Host and SNI: smoke tests and split-horizon DNS.
     // The scheme of this origin decides about TLS.
@@ -57,6 +59,13 @@ struct request {
     // The same request again, for whoever may have to send it twice.
     request copy() const;
 };
+
+// How long after the comparison that it relies on a write may still go out.
+inline constexpr duration compared_lately = std::chrono::seconds{5};
+
+// How much of its timeout a `once` request has to have left when it is sent: what is cut off while the answer is on its
+// way is in doubt.
+duration least_time(duration timeout);
 
 struct response {
     int status = 0;

@@ -9,7 +9,8 @@ namespace postern::net {
 
 namespace {
 
-constexpr std::int64_t most_requests = 1'000'000'000; // more than anybody allows: sums and shares stay numbers
+constexpr duration longest_window = std::chrono::hours{1};
+constexpr std::int64_t most = 1'000'000'000; // requests or seconds, more than anybody means: sums stay numbers
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
     text = trim(text);
@@ -52,12 +53,12 @@ std::string_view name_of(std::string_view entry) {
 }
 
 std::optional<quota> quota_of(std::string_view entry) {
-    constexpr std::int64_t longest = 3600;
     const auto requests = parameter(entry, "q");
     const auto window = parameter(entry, "w");
-    if (!requests || !window || *requests < 1 || *window < 1 || *window > longest)
+    if (!requests || !window || *requests < 1 || *window < 1 ||
+        *window > std::chrono::duration_cast<std::chrono::seconds>(longest_window).count())
         return {};
-    return quota{std::min(*requests, most_requests), std::chrono::seconds{*window}};
+    return quota{std::min(*requests, most), std::chrono::seconds{*window}};
 }
 
 void read_structured(const response& r, rate_limit& out) {
@@ -73,8 +74,7 @@ void read_structured(const response& r, rate_limit& out) {
             continue;
         out.remaining = remaining;
         auto reset = parameter(entry, "t");
-        out.reset =
-            reset ? std::optional<duration>{std::chrono::seconds{std::min<std::int64_t>(*reset, 86400)}} : std::nullopt;
+        out.reset = reset ? std::optional<duration>{std::chrono::seconds{std::min(*reset, most)}} : std::nullopt;
         out.limit.reset();
         out.window.reset();
         for (auto policy : policies) {
@@ -89,7 +89,7 @@ void read_structured(const response& r, rate_limit& out) {
 
 std::optional<duration> read_retry_after(const response& r, instant now) {
     if (auto ms = whole_number(r.header("retry-after-ms")))
-        return duration{std::min<std::int64_t>(*ms, 86'400'000)};
+        return duration{std::min(*ms, most)};
     if (auto wait = wait_named(r, "retry-after", now))
         return wait;
     auto until = parse_http_date(r.header("retry-after"));
@@ -116,9 +116,15 @@ rate_limit read_rate_limit(const response& r, instant now) {
     }
     for (auto* count : {&out.remaining, &out.limit}) {
         if (*count)
-            *count = std::min(**count, most_requests);
+            *count = std::min(**count, most);
     }
     out.retry_after = read_retry_after(r, now);
+    for (auto* wait : {&out.reset, &out.retry_after}) {
+        if (!*wait || **wait <= longest_window)
+            continue;
+        out.unbelievable = std::max(**wait, out.unbelievable.value_or(duration{}));
+        *wait = longest_window;
+    }
     return out;
 }
 

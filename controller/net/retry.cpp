@@ -23,6 +23,14 @@ bool is_worth_repeating(repeat repeatable, const result<response>& outcome) {
     return kind == error_kind::unavailable || (repeatable == repeat::safe && kind == error_kind::timeout);
 }
 
+error cancelled(const request& r) {
+    error e;
+    e.kind = error_kind::cancelled;
+    e.where = r.what;
+    e.what = "cancelled while waiting to be sent again";
+    return e;
+}
+
 } // namespace
 
 std::optional<duration> wait_before_retry(const retry_settings& settings, repeat repeatable, int attempts_made,
@@ -48,21 +56,38 @@ retrying_transport::retrying_transport(transport& next, clock& time, std::functi
                                        retry_settings settings)
     : next_(next), clock_(time), random_(std::move(random)), settings_(settings) {}
 
+// Whether it is still worth going on.
+asio::awaitable<bool> retrying_transport::sleep_until(instant until) {
+    auto sleep = settings_.halt != nullptr ? settings_.halt->sleep_until(clock_, until) : clock_.sleep_until(until);
+    co_await std::move(sleep);
+    auto state = co_await asio::this_coro::cancellation_state;
+    co_return !is_stopping() && state.cancelled() == asio::cancellation_type::none;
+}
+
 asio::awaitable<result<response>> retrying_transport::send(request r) {
-    auto deadline = clock_.now() + r.timeout.value_or(settings_.request_timeout);
-    bool once = r.repeatable == repeat::once;
+    const auto began = clock_.now();
+    const auto timeout = r.timeout.value_or(settings_.request_timeout);
+    const auto deadline = began + timeout;
+    const bool once = r.repeatable == repeat::once;
+    auto last_start = once ? deadline - least_time(timeout) : instant::max();
+    if (r.patience)
+        last_start = std::min(last_start, began + *r.patience);
     for (int made = 1;; ++made) {
         auto attempt = r.copy();
         if (once)
             attempt.timeout = deadline - clock_.now();
+        if (r.patience)
+            attempt.patience = began + *r.patience - clock_.now();
         auto outcome = co_await next_.send(std::move(attempt));
         auto now = clock_.now();
         auto wait = wait_before_retry(settings_, r.repeatable, made, outcome, now, random_());
-        if (!wait || (once && now + *wait >= deadline))
+        if (!wait || now + *wait > last_start)
             co_return outcome;
-        co_await clock_.sleep_until(now + *wait);
-        auto state = co_await asio::this_coro::cancellation_state;
-        if (state.cancelled() != asio::cancellation_type::none)
+        auto sleep = sleep_until(now + *wait);
+        const bool goes_on = co_await std::move(sleep);
+        if (is_stopping())
+            co_return cancelled(r);
+        if (!goes_on)
             co_return outcome;
     }
 }

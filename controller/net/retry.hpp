@@ -1,6 +1,7 @@
 #pragma once
 
 #include "net/clock.hpp"
+#include "net/stop.hpp"
 #include "net/transport.hpp"
 
 #include <functional>
@@ -11,7 +12,8 @@
 // `once` requests only where nothing was sent (`unavailable`) or the remote says that it did not act (429).
 //
 // Whoever writes down that a `once` request is under way may rely on its deadline: it is never sent later than its
-// timeout after send() was called, waits included. For `safe` requests the timeout is that of each attempt.
+// timeout after send() was called, waits included, and not with too little of it left. For `safe` requests the timeout
+// is that of each attempt. What relies on a comparison is not sent again once that is old.
 namespace postern::net {
 
 struct retry_settings {
@@ -20,6 +22,7 @@ struct retry_settings {
     duration longest_wait = std::chrono::seconds{8};
     duration longest_asked_wait = std::chrono::seconds{60}; // a remote that asks for more gets its answer handed back
     duration request_timeout = std::chrono::seconds{30};    // of a `once` request that names none
+    stop* halt = nullptr; // asked to stop, what waits to be sent again is `cancelled`; outlives the transport
 };
 
 // How long to wait before sending again after `attempts_made`; nothing where the outcome stands. `random` in [0, 1).
@@ -34,6 +37,9 @@ public:
     boost::asio::awaitable<result<response>> send(request r) override;
 
 private:
+    boost::asio::awaitable<bool> sleep_until(instant until);
+    bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
+
     transport& next_;
     clock& clock_;
     std::function<double()> random_;

@@ -5,10 +5,11 @@
 
 namespace postern::net {
 
-std::int64_t usage::reserve(urgency lane, std::optional<std::int64_t> limit) const {
-    const auto share = lane == urgency::refresh  ? settings_.refresh_reserve
-                       : lane == urgency::repair ? settings_.repair_reserve
-                                                 : 0;
+std::int64_t usage::reserve(rank of, std::optional<std::int64_t> limit) const {
+    const auto share = of.soon                       ? 0
+                       : of.lane == urgency::refresh ? settings_.refresh_reserve
+                       : of.lane == urgency::repair  ? settings_.repair_reserve
+                                                     : 0;
     return limit ? *limit * share / 100 : settings_.low_water * share / 20;
 }
 
@@ -17,8 +18,8 @@ std::int64_t usage::used_in(duration window, instant now) const {
     return under_way_ + std::distance(counts, ended_.end());
 }
 
-instant usage::room_in(const quota& q, urgency lane, std::size_t ahead, instant now) const {
-    const auto mine = std::max<std::int64_t>(1, q.requests - reserve(lane, q.requests));
+instant usage::room_in(const quota& q, rank of, std::size_t ahead, instant now) const {
+    const auto mine = std::max<std::int64_t>(1, q.requests - reserve(of, q.requests));
     auto too_many = used_in(q.window, now) + static_cast<std::int64_t>(ahead) + 1 - mine;
     if (too_many <= 0)
         return now;
@@ -29,22 +30,22 @@ instant usage::room_in(const quota& q, urgency lane, std::size_t ahead, instant 
     return *std::next(oldest, too_many - 1) + q.window;
 }
 
-instant usage::told_room(urgency lane, std::size_t ahead, instant now) const {
+instant usage::told_room(rank of, std::size_t ahead, instant now) const {
     if (!remaining_ || (reset_at_ && now >= *reset_at_))
         return now;
-    const auto left = *remaining_ - reserve(lane, limit_) - static_cast<std::int64_t>(ahead);
+    const auto left = *remaining_ - reserve(of, limit_) - static_cast<std::int64_t>(ahead);
     if (left > 0)
-        return std::max(now, next_slot_);
+        return of.soon ? now : std::max(now, next_slot_);
     // A bucket without a word about its reset refills drop by drop.
     const auto refilled = std::max(now, next_slot_) + settings_.refill * static_cast<std::int64_t>(ahead);
     return reset_at_ ? *reset_at_ : std::max(now, refilled);
 }
 
-instant usage::next_start(urgency lane, std::size_t ahead, instant now) const {
+instant usage::next_start(rank of, std::size_t ahead, instant now) const {
     auto start = now;
     for (const auto& q : windows_)
-        start = std::max(start, room_in(q, lane, ahead, now));
-    return windows_.empty() || shared_ ? std::max(start, told_room(lane, ahead, now)) : start;
+        start = std::max(start, room_in(q, of, ahead, now));
+    return windows_.empty() || shared_ ? std::max(start, told_room(of, ahead, now)) : start;
 }
 
 void usage::sent(instant now) {
@@ -95,8 +96,8 @@ void usage::learn(const rate_limit& told, instant now) {
     shared_ = !told.limit || !told.window || *told.limit - *told.remaining > used_in(*told.window, now);
 }
 
-usage::place usage::join(urgency lane) {
-    return *waiting_.emplace(lane, ++tickets_).first;
+usage::place usage::join(rank of) {
+    return *waiting_.emplace(of.order(), ++tickets_).first;
 }
 
 std::size_t usage::ahead_of(const place& at) const {

@@ -29,8 +29,16 @@ class usage {
 public:
     usage(const usage_settings& settings, std::vector<quota> known) : settings_(settings), windows_(std::move(known)) {}
 
-    // When a request of this lane may be sent, with so many waiting before it; never past where it may be sent now.
-    instant next_start(urgency lane, std::size_t ahead, instant now) const;
+    // How urgent a request is. What relies on a comparison (`soon`) goes before all others, finds the reserve, and is
+    // not spread out: what was begun is finished.
+    struct rank {
+        urgency lane = urgency::rotation;
+        bool soon = false;
+        int order() const { return soon ? -1 : static_cast<int>(lane); }
+    };
+
+    // When such a request may be sent, with so many waiting before it; never past where it may be sent now.
+    instant next_start(rank of, std::size_t ahead, instant now) const;
     void sent(instant now);
     void ended(instant now);
     void learn(const rate_limit& told, instant now);
@@ -38,16 +46,16 @@ public:
     std::optional<std::int64_t> remaining() const { return remaining_; }
 
     // Who waits for it, in order: an entry of its own for each.
-    using place = std::pair<urgency, std::uint64_t>;
-    place join(urgency lane);
+    using place = std::pair<int, std::uint64_t>;
+    place join(rank of);
     void leave(const place& at) { waiting_.erase(at); }
     std::size_t ahead_of(const place& at) const;
 
 private:
-    std::int64_t reserve(urgency lane, std::optional<std::int64_t> limit) const;
+    std::int64_t reserve(rank of, std::optional<std::int64_t> limit) const;
     std::int64_t used_in(duration window, instant now) const;
-    instant room_in(const quota& q, urgency lane, std::size_t ahead, instant now) const;
-    instant told_room(urgency lane, std::size_t ahead, instant now) const;
+    instant room_in(const quota& q, rank of, std::size_t ahead, instant now) const;
+    instant told_room(rank of, std::size_t ahead, instant now) const;
     void forget(instant now);
 
     usage_settings settings_;

@@ -25,6 +25,7 @@ struct cloudflare::call {
     std::string object; // "service token console-self-probe"
     std::string permission;
     net::repeat repeatable = net::repeat::safe;
+    bool compared = false; // it relies on what was read right before
     std::optional<json::object> body = {};
     // A refusal is an answer like another here: asked once, whatever is believed of the key.
     bool may_be_refused = false;
@@ -142,6 +143,8 @@ awaitable<result<json::value>> cloudflare::ask(const call* c) {
     r.origin = origin_;
     r.target = c->target;
     r.repeatable = c->repeatable;
+    if (c->compared)
+        r.patience = net::compared_lately;
     r.what = c->name();
     authorize(r, api_token_);
     r.with("Accept", "application/json");
@@ -461,6 +464,7 @@ awaitable<result<domain::live_policy>> cloudflare::edit_policy(policy_edit edit)
                               ") would admit nobody without them: delete it by hand, or put whom it is for into it");
     write.permission = apps_write;
     write.repeatable = net::repeat::once;
+    write.compared = true;
     write.body = body.as_object();
     auto envelope = co_await exchange(std::move(write));
     if (!envelope)
@@ -477,6 +481,7 @@ awaitable<result<void>> cloudflare::delete_policy(std::string application, std::
               .permission = apps_read};
     call write = read;
     write.verb = net::method::delete_;
+    write.compared = true;
     write.permission = apps_write;
     auto where = write.name();
     auto found = co_await look(std::move(read));

@@ -22,6 +22,7 @@ struct heroku::call {
     std::string target; // below the app
     std::string object; // "config vars of raxx-console-prod"
     net::repeat repeatable = net::repeat::safe;
+    bool compared = false; // it relies on what was read right before
     std::string range = {};
     // The config vars to send.
     std::map<std::string, std::optional<secret>> vars = {};
@@ -155,6 +156,8 @@ awaitable<result<heroku::answer>> heroku::exchange(call c) {
     r.origin = origin_;
     r.target = prefix_ + "/apps/" + net::percent_encode(c.app) + c.target;
     r.repeatable = c.repeatable;
+    if (c.compared)
+        r.patience = net::compared_lately;
     r.what = c.name();
     authorize(r, api_key_);
     r.with("Accept", "application/vnd.heroku+json; version=3");
@@ -200,6 +203,7 @@ awaitable<result<heroku::patched>> heroku::patch_config_vars(std::string app,
            .target = "/config-vars",
            .object = "config vars of " + app,
            .repeatable = net::repeat::once,
+           .compared = true,
            .vars = std::move(vars)};
     auto where = c.name();
     if (c.vars.empty())

@@ -27,8 +27,9 @@ public:
 
     // All config vars of the app; one that holds null is left out.
     boost::asio::awaitable<result<std::map<std::string, secret>>> config_vars(std::string app);
-    // Sets these, unsets where there is no value, touches no other. Not safe to repeat. Returns all vars as the app
-    // then says; with a release phase these are still the old ones, and `warning` has the remote's words.
+    // Sets these, unsets where there is no value, touches no other. Not safe to repeat, and sent within seconds or not
+    // at all (`throttled`): compare right before. Returns all vars as the app then says; with a release phase these are
+    // still the old ones, and `warning` has the remote's words.
     struct patched {
         std::map<std::string, secret> vars;
         std::string warning;

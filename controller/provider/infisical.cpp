@@ -213,6 +213,7 @@ awaitable<result<infisical::written>> infisical::update(std::string path, std::s
     path = folder_path(path);
     const auto& environment = session_->where.environment;
     auto c = change(net::method::patch, path, key, environment);
+    c.compared = true;
     c.body.emplace("secretValue", value.reveal());
     c.value = std::move(value);
     auto what = c.name();
@@ -230,6 +231,7 @@ awaitable<result<infisical::written>> infisical::remove(std::string path, std::s
     path = folder_path(path);
     const auto& environment = session_->where.environment;
     auto c = change(net::method::delete_, path, key, environment);
+    c.compared = true;
     auto what = c.name();
     auto got = co_await session_->exchange(std::move(c));
     auto done = written_of(got, what, path, environment);

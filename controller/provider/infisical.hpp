@@ -63,9 +63,10 @@ public:
     // `conflict` where the key exists.
     boost::asio::awaitable<result<written>> create(std::string path, std::string key, secret value,
                                                    std::string comment);
-    // A new version each time: compare first. `conflict` where the key is missing.
+    // A new version each time: compare right before, for this is sent within seconds or not at all (`throttled`).
+    // `conflict` where the key is missing.
     boost::asio::awaitable<result<written>> update(std::string path, std::string key, secret value);
-    // A key that is gone already counts as deleted.
+    // Sent like an update. A key that is gone already counts as deleted.
     boost::asio::awaitable<result<written>> remove(std::string path, std::string key);
 
     // The server's clock minus ours, from the newest Date header.

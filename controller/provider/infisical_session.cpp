@@ -139,7 +139,7 @@ net::request infisical::session::plain(net::method verb, const std::string& targ
     return r;
 }
 
-net::request infisical::session::build(const infisical_call& c, bool newer) const {
+net::request infisical::session::build(const infisical_call& c, bool newer, instant began) const {
     std::string target{newer ? c.family->newer : c.family->older};
     target += c.below;
     auto project_field = newer ? "projectId" : "workspaceId";
@@ -157,6 +157,8 @@ net::request infisical::session::build(const infisical_call& c, bool newer) cons
     // The server counts each route and method apart.
     r.quota = std::string{net::to_string(c.verb)} + " " + std::string{c.family->older} + (c.below.empty() ? "" : "/*");
     r.repeatable = c.repeatable;
+    if (c.compared)
+        r.patience = began + net::compared_lately - clock.now();
     const auto* key = std::get_if<token_login>(&with);
     authorize(r, key != nullptr ? key->token : token);
     if (!c.body.empty()) {
@@ -277,12 +279,13 @@ awaitable<result<json::value>> infisical::session::exchange(infisical_call c) {
     auto knows_newer = std::find(newer_routes.begin(), newer_routes.end(), c.family) != newer_routes.end();
     bool newer = knows_newer;
     bool logged_in_again = false;
+    const auto began = clock.now();
     for (;;) {
         auto ready = co_await prepare();
         if (!ready)
             co_return ready.error();
         auto used = token_number;
-        auto r = build(c, newer);
+        auto r = build(c, newer, began);
         auto known = own_secrets();
         known.push_back(c.value.copy());
         auto got = co_await send(std::move(r), std::move(known));

@@ -31,6 +31,7 @@ struct infisical_call {
     std::string below = {}; // "/KEY"
     std::string object;     // "secret KEY in /MooseQuest/cloudflare"
     net::repeat repeatable = net::repeat::safe;
+    bool compared = false; // it relies on what was read right before
     std::vector<std::pair<std::string, std::string>> query = {};
     boost::json::object body = boost::json::object(net::json::memory());
     secret value = {}; // what the body holds that no error may repeat
@@ -62,7 +63,7 @@ private:
     boost::asio::awaitable<result<void>> log_in();
     boost::asio::awaitable<result<void>> find_project();
     boost::asio::awaitable<result<boost::json::value>> send(net::request r, std::vector<secret> known);
-    net::request build(const infisical_call& c, bool newer) const;
+    net::request build(const infisical_call& c, bool newer, instant began) const;
     net::request plain(net::method verb, const std::string& target, std::string what) const;
     bool needs_login() const;
     std::vector<secret> own_secrets() const;

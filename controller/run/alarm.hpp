@@ -1,6 +1,6 @@
 #pragma once
 
-#include "run/stop.hpp"
+#include "net/stop.hpp"
 
 #include <optional>
 #include <utility>
@@ -27,7 +27,7 @@ public:
     }
 
 private:
-    std::optional<stop> sleep_; // the last one, over or not
+    std::optional<net::stop> sleep_; // the last one, over or not
     bool rung_ = false;
 };
 

@@ -15,14 +15,19 @@ namespace postern::run {
 
 namespace {
 
-// Says of each request how urgent the work is that it is sent for.
+// Says of each request how urgent the work is that it is sent for. A step that is under way comes to its end; what only
+// looks at the world does not go on once somebody asks to stop.
 class ranking_transport final : public net::transport {
 public:
-    ranking_transport(net::transport& inner, const request_trail& trail) : inner_(inner), trail_(trail) {}
+    ranking_transport(net::transport& inner, const request_trail& trail, const net::stop* halt)
+        : inner_(inner), trail_(trail), halt_(halt) {}
 
     boost::asio::awaitable<result<net::response>> send(net::request r) override {
         auto executor = co_await boost::asio::this_coro::executor;
-        r.lane = trail_.lane_of(executor);
+        const auto lane = trail_.lane_of(executor);
+        if (!lane && halt_ != nullptr && halt_->asked())
+            co_return error{error_kind::cancelled, r.what, "nothing was sent: somebody asked to stop", 0, {}, {}};
+        r.lane = lane.value_or(trail_.looking());
         auto exchange = inner_.send(std::move(r));
         co_return co_await std::move(exchange);
     }
@@ -30,6 +35,7 @@ public:
 private:
     net::transport& inner_;
     const request_trail& trail_;
+    const net::stop* halt_;
 };
 
 // The transports of one connection, innermost first.
@@ -40,25 +46,34 @@ struct chain {
     net::retrying_transport retried;
     ranking_transport ranked;
 
-    chain(const wiring& shared, request_trail& trail, std::string provider, std::size_t concurrency,
-          std::vector<net::quota> quotas = {})
+    // `resource` is whose connection it is: "CloudflareAccount/raxx".
+    chain(const wiring& shared, request_trail& trail, std::string provider, std::string resource,
+          std::size_t concurrency, std::vector<net::quota> quotas = {})
         : logged(shared, trail, std::move(provider)), fenced(logged, shared.may_write),
-          paced(fenced, shared.clock, budget_of(shared, concurrency, std::move(quotas))),
-          retried(paced, shared.clock, shared.random, retries_of(shared)), ranked(retried, trail) {}
+          paced(fenced, shared.clock, budget_of(shared, std::move(resource), concurrency, std::move(quotas))),
+          retried(paced, shared.clock, shared.random, retries_of(shared)), ranked(retried, trail, shared.halt) {}
     net::transport& top() { return ranked; }
 
 private:
-    static net::budget_settings budget_of(const wiring& shared, std::size_t concurrency,
+    static net::budget_settings budget_of(const wiring& shared, std::string resource, std::size_t concurrency,
                                           std::vector<net::quota> quotas) {
         net::budget_settings settings;
         settings.concurrency = concurrency;
         settings.quotas = std::move(quotas);
         settings.request_timeout = shared.request_timeout;
+        settings.halt = shared.halt;
+        settings.on_unbelievable = [&log = shared.diagnostics, resource = std::move(resource)](duration asked) {
+            log.warn("budget", {{"resource", resource},
+                                {"asked", format_duration(asked)},
+                                {"note", "the remote asks to be left alone for that long, which is not believed: it is "
+                                         "asked again within the hour"}});
+        };
         return settings;
     }
     static net::retry_settings retries_of(const wiring& shared) {
         net::retry_settings settings;
         settings.request_timeout = shared.request_timeout;
+        settings.halt = shared.halt;
         return settings;
     }
 };
@@ -132,7 +147,7 @@ struct clients::vault_connection {
 
     vault_connection(const wiring& shared, request_trail& trail, const domain::infisical_vault& vault,
                      provider::infisical::login with)
-        : way(shared, trail, "infisical", vault_concurrency), where(place_of(vault)),
+        : way(shared, trail, "infisical", "InfisicalVault/" + vault.name, vault_concurrency), where(place_of(vault)),
           client(way.top(), shared.clock, {vault.url, vault.project_id, vault.project_slug, vault.environment},
                  std::move(with)) {}
 };
@@ -145,8 +160,9 @@ struct clients::cloudflare_connection {
 
     cloudflare_connection(const wiring& shared, request_trail& trail, const domain::cloudflare_account& account,
                           std::string id, secret key)
-        : way(shared, trail, "cloudflare", api_concurrency, quotas_of(account)), where(place_of(account)),
-          account_id(id), client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
+        : way(shared, trail, "cloudflare", "CloudflareAccount/" + account.name, api_concurrency, quotas_of(account)),
+          where(place_of(account)), account_id(id),
+          client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
 };
 
 struct clients::heroku_connection {
@@ -155,7 +171,7 @@ struct clients::heroku_connection {
     provider::heroku client;
 
     heroku_connection(const wiring& shared, request_trail& trail, const domain::heroku_account& account, secret key)
-        : way(shared, trail, "heroku", api_concurrency), where(place_of(account)),
+        : way(shared, trail, "heroku", "HerokuAccount/" + account.name, api_concurrency), where(place_of(account)),
           client(way.top(), account.api_url, std::move(key), &shared.clock) {}
 };
 

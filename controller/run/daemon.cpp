@@ -361,7 +361,7 @@ asio::awaitable<void> daemon::one_pass() {
     with_.ring.keep_only(unkept);
     surroundings around{*wanted, with_.remotes, with_.ring, with_.process, with_.clock};
     gatherer reader{around};
-    run::stop halt;
+    net::stop halt;
     auto settings = settings_.passes;
     settings.takes = writing ? extent::all : extent::looks;
     next_ = began + settings_.interval;
@@ -417,7 +417,8 @@ void daemon::forget_old_troubles() {
     std::erase_if(world_.troubles, [&](const auto& of) { return of.second.again + oldest_trouble < now; });
 }
 
-// Since when a path waits; the store is told at the end of the very pass that found it out.
+// Since when a path waits; the store is told at the end of the very pass that found it out. What could not be read says
+// nothing, and a vault that took another's name has not refused anything yet.
 void daemon::note_approvals() {
     for (const auto& [name, vault] : world_.vaults) {
         if (!vault)
@@ -428,25 +429,32 @@ void daemon::note_approvals() {
                 since = with_.clock.now();
         }
     }
+    for (auto& [where, waiting] : approvals_) {
+        const auto at = world_.vaults.find(where.first);
+        if (at != world_.vaults.end() && at->second && !at->second->awaiting_approval.contains(where.second))
+            waiting.first = {};
+    }
 }
 
-// A path whose change somebody has to approve is tried again after an hour, and then ever more rarely.
+// A path whose change somebody has to approve is tried again after an hour, and then ever more rarely; until then it
+// waits, also where its vault could not be read in the last pass.
 void daemon::forget_approvals() {
     note_approvals();
     const auto now = with_.clock.now();
-    for (auto& [name, vault] : world_.vaults) {
-        if (!vault)
+    for (auto& [where, waiting] : approvals_) {
+        auto& [since, times] = waiting;
+        if (since == instant{})
             continue;
-        std::erase_if(vault->awaiting_approval, [&](const std::string& path) {
-            auto& [since, times] = approvals_[{name, path}];
-            const auto wait =
-                std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait);
-            if (now < since + wait)
-                return false;
-            since = instant{};
-            ++times;
-            return true;
-        });
+        auto& vault = world_.vaults[where.first];
+        if (!vault.seen)
+            vault.seen.emplace();
+        if (now < since + std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait)) {
+            vault->awaiting_approval.insert(where.second);
+            continue;
+        }
+        vault->awaiting_approval.erase(where.second);
+        since = {};
+        ++times;
     }
 }
 
@@ -454,6 +462,21 @@ void daemon::publish(const domain::desired& wanted, std::string revision, const 
                      bool wrote) {
     const auto now = with_.clock.now();
     ++passes_;
+    // What was not read because somebody asked to stop says nothing of the world: what was told last stays.
+    if (!report.cut_short)
+        show(wanted, std::move(revision), report, began);
+    with_.diagnostics.info("pass", {{"ms", (now - began).count()},
+                                    {"changes", report.changes},
+                                    {"failures", report.failures.size()},
+                                    {"interrupted", report.interrupted},
+                                    {"wrote", wrote}});
+    with_.numbers.pass_took(now - began);
+    for (const auto& [resource, remaining] : with_.remotes.budgets())
+        with_.numbers.budget(provider_of(resource), resource, static_cast<double>(remaining));
+}
+
+void daemon::show(const domain::desired& wanted, std::string revision, const pass_report& report, instant began) {
+    const auto now = with_.clock.now();
     chronicle_.besides = own_key_conditions(keys_, now);
     chronicle_.conditions(report.last.conditions);
     auto conditions = report.last.conditions;
@@ -476,14 +499,6 @@ void daemon::publish(const domain::desired& wanted, std::string revision, const 
     shown_.connections.clear();
     for (const auto& key : keys_)
         shown_.connections.push_back({key.resource, key.expires_at});
-    with_.diagnostics.info("pass", {{"ms", (now - began).count()},
-                                    {"changes", report.changes},
-                                    {"failures", report.failures.size()},
-                                    {"interrupted", report.interrupted},
-                                    {"wrote", wrote}});
-    with_.numbers.pass_took(now - began);
-    for (const auto& [resource, remaining] : with_.remotes.budgets())
-        with_.numbers.budget(provider_of(resource), resource, static_cast<double>(remaining));
 }
 
 void daemon::schedule(const pass_report& report, bool wrote) {

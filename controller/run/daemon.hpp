@@ -98,6 +98,7 @@ private:
     void forget_approvals();
     void publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
                  bool wrote);
+    void show(const domain::desired& wanted, std::string revision, const pass_report& report, instant began);
     void schedule(const pass_report& report, bool wrote);
     duration jittered(duration d) const;
 
@@ -123,7 +124,7 @@ private:
     alarm bell_;
     instant next_{};
     duration gap_{};
-    run::stop* passing_ = nullptr; // the stop of the pass under way
+    net::stop* passing_ = nullptr; // the stop of the pass under way
     bool again_ = false;           // somebody asked for a pass while one was under way
     bool asked_ = false;           // by somebody, or by other documents, since the last pass began
     bool stopping_ = false;

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "domain/step.hpp"
+#include "net/stop.hpp"
 #include "run/gather.hpp"
 #include "run/shared_list.hpp"
-#include "run/stop.hpp"
 #include "run/views.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -22,7 +22,7 @@ class executor {
 public:
     // `world` is where the step was decided: its unsent nonces are taken from it as they are sent, and it may be
     // replaced by a newer one in place. All outlive this object.
-    executor(surroundings around, domain::observed& world, stop& halt)
+    executor(surroundings around, domain::observed& world, net::stop& halt)
         : around_(around), world_(world), halt_(halt), lists_(around.clock) {}
 
     // No release is waited for any longer than this.
@@ -91,7 +91,7 @@ private:
 
     surroundings around_;
     domain::observed& world_;
-    stop& halt_;
+    net::stop& halt_;
     shared_list lists_;
     std::size_t resting_ = 0;
     instant give_up_ = instant::max();

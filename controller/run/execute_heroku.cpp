@@ -166,14 +166,15 @@ executor::task executor::take(steps::deliver s) {
     auto changes = which.set_to(known);
 
     const auto vault = vault_of(s.binding);
+    auto newest = co_await client->releases(s.app, 1);
+    if (newest.has_error())
+        co_return failed(newest.error());
+    // Last before the PATCH: what is compared may have to wait for its turn, what relies on it does not.
     auto seen = co_await value_now(client, s.app, which, vault);
     if (seen.failure || seen.value->fingerprint == s.fingerprint)
         co_return seen;
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
-    auto newest = co_await client->releases(s.app, 1);
-    if (newest.has_error())
-        co_return failed(newest.error());
     const auto* last = newest.value().empty() ? nullptr : &newest.value().front();
     if (last != nullptr && last->status == "pending" && names_any(*last, which.names()))
         co_return failed(moved(where, "a release that sets these variables is still pending"));

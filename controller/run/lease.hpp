@@ -3,7 +3,7 @@
 #include "base/error.hpp"
 #include "base/instant.hpp"
 #include "net/clock.hpp"
-#include "run/stop.hpp"
+#include "net/stop.hpp"
 #include "run/store.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -66,7 +66,7 @@ private:
     net::clock& clock_;
     lease_settings settings_;
     lease_listeners listeners_;
-    stop ending_;
+    net::stop ending_;
     std::optional<lease_row> held_;
     duration valid_until_{}; // by since_boot
     std::optional<lease_row> seen_;

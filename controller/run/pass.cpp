@@ -52,6 +52,34 @@ bool is_taken(const domain::step& writing, extent takes) {
     return takes == extent::all || (takes == extent::requests && domain::word(writing) == "request");
 }
 
+// Whether the records, as last read, tell of a credential on its way.
+bool is_rotating(const domain::observed& world) {
+    auto is_under_way = [](const auto& named) {
+        const domain::record& r = named.second;
+        return r.pending || (r.request && !r.request->done) || (r.current && !r.reason.empty());
+    };
+    return std::any_of(world.vaults.begin(), world.vaults.end(), [&](const auto& named) {
+        const auto& vault = named.second;
+        return vault && vault->state &&
+               std::any_of(vault->state->records.begin(), vault->state->records.end(), is_under_way);
+    });
+}
+
+// Whether somebody asked to stop before all of it was read.
+bool was_cut_short(const domain::observed& world) {
+    auto cut = [](const auto& of) { return of.failure && of.failure->kind == error_kind::cancelled; };
+    auto any = [&](const auto& all) {
+        return std::any_of(all.begin(), all.end(), [&](const auto& named) { return cut(named.second); });
+    };
+    return any(world.accounts) || any(world.vaults) || any(world.heroku) ||
+           std::any_of(world.vaults.begin(), world.vaults.end(),
+                       [&](const auto& vault) {
+                           return vault.second && (cut(vault.second->state) || any(vault.second->folders));
+                       }) ||
+           std::any_of(world.heroku.begin(), world.heroku.end(),
+                       [&](const auto& account) { return account.second && any(account.second->apps); });
+}
+
 bool passed(const domain::outcome& came) {
     return came.proved && came.proved->last == domain::verdict::passed;
 }
@@ -69,7 +97,7 @@ domain::outcome outcome_of(std::exception_ptr thrown) {
 
 } // namespace
 
-pass::pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
+pass::pass(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt, progress& watcher,
            pass_settings settings, const asio::any_io_executor& executor)
     : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
       executor_(executor), hands_(around, world, halt), bell_(executor) {
@@ -136,6 +164,9 @@ asio::awaitable<void> pass::go_on() {
         co_await std::move(waiting);
         world_.stale = world_.stale || (room && *room <= around_.clock.now());
     }
+    report_.cut_short = report_.interrupted && was_cut_short(world_);
+    if (report_.cut_short)
+        co_return;
     if (report_.interrupted)
         report_.last = domain::next(around_.wanted, world_, settings_.how, around_.clock.now());
     tell_all_observed(report_.last.conditions, around_.wanted, world_, settings_.how, around_.clock.now());
@@ -161,9 +192,20 @@ std::optional<instant> pass::crowded_reading() const {
 asio::awaitable<void> pass::read_world() {
     watcher_.gathering();
     queue_.clear();
+    auto& trail = around_.remotes.trail();
+    trail.look_for(waits_for_reading());
     auto reading = reader_.gather(std::move(world_));
     world_ = co_await std::move(reading);
+    trail.look_for(net::urgency::refresh);
     dirty_ = true;
+}
+
+// Whoever reads for a credential that is on its way does not stand back behind those who only look: where the account
+// has little room, it would never come to where it is used.
+net::urgency pass::waits_for_reading() const {
+    if (settings_.takes != extent::all)
+        return net::urgency::refresh;
+    return is_rotating(world_) ? net::urgency::rotation : urgent_;
 }
 
 bool pass::may_read_again() {
@@ -195,6 +237,8 @@ void pass::judge() {
     for (auto& s : std::exchange(report_.last.steps, {})) {
         if (domain::writes(s) && !is_taken(s, settings_.takes))
             continue;
+        if (domain::writes(s))
+            urgent_ = std::min(urgent_, lane_of(s));
         if (begins_something(s))
             beginnings.push_back(std::move(s));
         else

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "domain/next.hpp"
+#include "net/stop.hpp"
 #include "run/doorbell.hpp"
 #include "run/execute.hpp"
 #include "run/gather.hpp"
-#include "run/stop.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -53,6 +53,7 @@ struct pass_report {
     std::size_t changes = 0; // steps that wrote, and came off
     std::vector<std::pair<domain::step, error>> failures;
     bool interrupted = false;
+    bool cut_short = false;         // in a reading of the world: `last` is what was judged before that, if anything was
     std::optional<error> unsettled; // no fixed point was found
 };
 
@@ -60,7 +61,7 @@ class pass {
 public:
     // All outlive this object. `world` brings what the process knows of itself, but for proofs and refusals, which
     // each pass makes anew, and has the world as last seen afterwards.
-    pass(surroundings around, gatherer& reader, domain::observed& world, stop& halt, progress& watcher,
+    pass(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt, progress& watcher,
          pass_settings settings, const boost::asio::any_io_executor& executor);
 
     // Once per object, which outlives the call. Returns early, with every step that was under way at its end, when
@@ -70,6 +71,7 @@ public:
 private:
     boost::asio::awaitable<void> go_on();
     boost::asio::awaitable<void> read_world();
+    net::urgency waits_for_reading() const;
     bool should_judge() const;
     void judge();
     void start();
@@ -90,7 +92,7 @@ private:
     surroundings around_;
     gatherer& reader_;
     domain::observed& world_;
-    stop& halt_;
+    net::stop& halt_;
     progress& watcher_;
     pass_settings settings_;
     boost::asio::any_io_executor executor_;
@@ -106,10 +108,11 @@ private:
     bool dirty_ = true;                      // something happened since the last judgement
     std::chrono::steady_clock::time_point judge_again_; // at the latest
     std::size_t taken_ = 0;
-    int idle_readings_ = 0;    // gathers since something last changed
-    bool fenced_ = false;      // a write was not let out: another controller may lead
-    bool keys_reread_ = false; // a refused key led to a new reading already
-    instant give_up_{};        // waiting, unless something changes for the better
+    net::urgency urgent_ = net::urgency::refresh; // the most urgent that was offered to write
+    int idle_readings_ = 0;                       // gathers since something last changed
+    bool fenced_ = false;                         // a write was not let out: another controller may lead
+    bool keys_reread_ = false;                    // a refused key led to a new reading already
+    instant give_up_{};                           // waiting, unless something changes for the better
     pass_report report_;
 };
 

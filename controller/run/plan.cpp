@@ -66,7 +66,7 @@ void tell_all_observed(std::vector<domain::condition>& conditions, const domain:
     });
 }
 
-asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, stop& halt,
+asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt,
                                 progress& watcher, pass_settings settings) {
     settings.takes = extent::looks;
     auto executor = co_await asio::this_coro::executor;

@@ -25,7 +25,7 @@ struct plan {
     bool interrupted = false;
 };
 
-boost::asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, stop& halt,
+boost::asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt,
                                        progress& watcher, pass_settings settings);
 
 } // namespace postern::run

@@ -28,9 +28,9 @@ void request_trail::begin(const boost::asio::any_io_executor& work, net::urgency
     entries_.push_back({work, lane, {}});
 }
 
-net::urgency request_trail::lane_of(const boost::asio::any_io_executor& work) const {
+std::optional<net::urgency> request_trail::lane_of(const boost::asio::any_io_executor& work) const {
     auto at = std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
-    return at == entries_.end() ? net::urgency::refresh : at->lane;
+    return at == entries_.end() ? std::nullopt : std::optional{at->lane};
 }
 
 void request_trail::note(const boost::asio::any_io_executor& work, std::string_view id) {

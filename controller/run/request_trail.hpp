@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,8 +18,11 @@ class request_trail {
 public:
     // From here on the ids of the requests of this work are kept.
     void begin(const boost::asio::any_io_executor& work, net::urgency lane);
-    // Whatever nobody began is a look at the world.
-    net::urgency lane_of(const boost::asio::any_io_executor& work) const;
+    // Nothing: nobody began it, it is a look at the world.
+    std::optional<net::urgency> lane_of(const boost::asio::any_io_executor& work) const;
+    // How urgent it is to look: as urgent as what waits for it.
+    void look_for(net::urgency lane) { looking_ = lane; }
+    net::urgency looking() const { return looking_; }
     // The remote's id of a request; passed over where it is none, or where nobody asked about this work.
     void note(const boost::asio::any_io_executor& work, std::string_view id);
     // The ids in the order in which the answers came, the first few dozen of them; no more are kept of this work.
@@ -33,6 +37,7 @@ private:
     std::list<entry>::iterator find(const boost::asio::any_io_executor& work);
 
     std::list<entry> entries_;
+    net::urgency looking_ = net::urgency::refresh;
 };
 
 } // namespace postern::run

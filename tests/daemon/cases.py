@@ -11,7 +11,7 @@ import subprocess
 import time
 
 from postgres import Postgres
-from world import CREDENTIALS, KEY, PROBE, STATE, World, eventually
+from world import CREDENTIALS, KEY, PROBE, STATE, Worker, World, eventually
 
 FAST = ("--interval", "3s", "--lease", "6s")
 BOTH = ("console-self-probe", "status-probe")
@@ -227,6 +227,41 @@ def sigterm_in_the_middle_of_a_rotation(world):
     expect("everything is whole", whole(world))
 
 
+def slow_down(world, service):
+    """From now on it asks to be left alone for longer than anybody waits who was asked to stop."""
+    world.control("POST", "/faults", {"service": service, "action": "answer", "status": 429, "times": 1000,
+                                      "headers": {"Retry-After": "50"}, "body": {"message": "slow down"}})
+
+
+def sigterm_ends_a_wait_for_the_budget(world):
+    store = store_of(world)
+    for service in ("cloudflare", "infisical", "heroku"):
+        worker = world.worker(world.specs, "--interval", "1s", "--lease", "2m", "--store", store)
+        led(worker, timeout=10)  # so the one before has given its lease back
+        settled(worker)
+        slow_down(world, service)
+        worker.wait_for("http", since=worker.mark(), status=429, timeout=30)
+        since = worker.mark()
+        code, took = worker.stop()
+        expect(f"SIGTERM while {service} is waited for: exit {code} after {took:.1f} s", code == 0 and took < 5)
+        told = worker.seen("condition", since=since)
+        expect(f"nothing is told of what was not read: {told}", not told)
+        world.control("DELETE", "/faults")
+
+
+def an_interrupt_ends_a_wait_of_apply(world):
+    slow_down(world, "cloudflare")
+    apply = Worker(world, [world.build / "postern", "apply", world.specs, "--auto-approve"], world.folder,
+                   world.environment)
+    world.workers.append(apply)
+    apply.wait_for("http", status=429, timeout=30)
+    began = time.monotonic()
+    apply.signal(signal.SIGINT)
+    code = apply.process.wait(12)
+    took = time.monotonic() - began
+    expect(f"SIGINT while Cloudflare is waited for: exit {code} after {took:.1f} s", code == 1 and took < 5)
+
+
 def killed_again_and_again(world):
     store = store_of(world)
     for moment in range(12):
@@ -373,6 +408,24 @@ def an_approval_is_waited_for_across_a_restart(world):
     expect("a write was tried", before >= 1)
     restarted(world, worker, store)
     expect("and is not tried again by another process", len(attempts(world, KEY)) == before)
+
+
+def an_approval_is_waited_for_though_the_vault_goes_and_comes_back(world):
+    world.control("POST", "/state/switches", {"infisical": {"approvalPaths": [CREDENTIALS]}})
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world))
+    worker.wait_for("condition", reason="AwaitingApproval")
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    before = len(attempts(world, KEY))
+    expect("a write was tried", before >= 1)
+    world.control("POST", "/faults", {"action": "reset", "service": "infisical", "times": 1000000})
+    since = worker.mark()
+    worker.wait_for("condition", since=since, resource="InfisicalVault/infisical", type="Ready", status="False")
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    world.control("DELETE", "/faults")
+    since = worker.mark()
+    worker.wait_for("condition", since=since, reason="AwaitingApproval")
+    worker.wait_for("pass", since=worker.mark(), wrote=True)
+    expect("and nothing is tried again meanwhile", len(attempts(world, KEY)) == before)
 
 
 def what_was_refused_is_put_off_across_a_restart(world):

@@ -622,6 +622,54 @@ TEST_CASE("a variable that no binding names any more is told, and its credential
     }
 }
 
+TEST_CASE("where a HerokuAccount left git, what a person has to do is told, and it ends with that") {
+    auto s = provisioned();
+    const auto account = s.wanted.heroku.at(0);
+    const auto reading = s.world.heroku;
+    SUBCASE("of a token that stays") {
+        s.wanted.heroku.clear();
+        s.wanted.heroku_bindings.clear();
+        s.world.heroku.clear();
+        s.settle();
+        auto j = s.ask();
+        const auto* told = find(j, "ServiceToken/probe", "Delivered");
+        REQUIRE(told != nullptr);
+        CHECK(told->reason == "LeftGit");
+        CHECK(told->message.find("HerokuAccount heroku left git") != std::string::npos);
+        CHECK(told->message.find("Put that document back") != std::string::npos);
+        CHECK(s.rec().deliveries.size() == 2);
+        // Back again, and unset there.
+        s.wanted.heroku = {account};
+        s.world.heroku = reading;
+        for (auto& [name, app] : s.world.heroku.at("heroku")->apps) {
+            app->values.clear();
+            app->values["left/probe/CF_PROBE"] = {};
+        }
+        s.restart();
+        s.settle();
+        CHECK(s.rec().deliveries.empty());
+        s.wanted.heroku.clear();
+        s.world.heroku.clear();
+        CHECK(reason_at(s.ask(), "ServiceToken/probe", "Delivered") == "(none)");
+    }
+    SUBCASE("of one that is to be deleted: nothing is, as long as an app may hold it") {
+        s.rec().deletion = deletion_policy::delete_;
+        s.how.prune = true;
+        s.wanted.tokens.clear();
+        s.wanted.bindings.clear();
+        s.wanted.heroku.clear();
+        s.wanted.heroku_bindings.clear();
+        s.world.heroku.clear();
+        auto j = s.ask();
+        CHECK(j.steps.empty());
+        const auto* told = find(j, "ServiceToken/probe", "Ready");
+        REQUIRE(told != nullptr);
+        CHECK(told->heft == weight::blocked);
+        CHECK(told->message.find("HerokuAccount heroku left git") != std::string::npos);
+        CHECK(told->message.find("Put that document back") != std::string::npos);
+    }
+}
+
 TEST_CASE("a variable that no binding names any more is unset by nobody, with --prune and Delete neither") {
     auto s = provisioned();
     s.wanted.tokens[0].deletion = deletion_policy::delete_;

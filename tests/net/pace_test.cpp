@@ -1,6 +1,7 @@
 #include "net/budget.hpp"
 #include "net/rate_limit.hpp"
 #include "net/retry.hpp"
+#include "net/stop.hpp"
 #include "support/harness.hpp"
 #include "support/scripted_transport.hpp"
 #include "support/settable_clock.hpp"
@@ -9,6 +10,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -86,7 +88,18 @@ TEST_CASE("what the remotes say about their limits is read") {
               .retry_after == 30s);
     CHECK(told({{"Retry-After", "1795428060"}}).retry_after == 60s);
     CHECK(told({{"retry-after-ms", "250"}, {"Retry-After", "9"}}).retry_after == 250ms);
-    CHECK(told({{"Retry-After", "99999999999999999"}}).retry_after > 0s);
+    // Nobody's window is longer than an hour: more is not believed, and not passed over in silence.
+    auto absurd = told({{"Retry-After", "99999999999999999"}});
+    CHECK(absurd.retry_after == 1h);
+    CHECK(absurd.unbelievable > 1h);
+    CHECK(told({{"Retry-After", "Mon, 23 Nov 2026 13:00:00 GMT"}}).retry_after == 1h);
+    CHECK(told({{"Retry-After", "3600"}}).retry_after == 1h);
+    CHECK(!told({{"Retry-After", "3600"}}).unbelievable);
+    CHECK(told({{"retry-after-ms", "7200000"}}).unbelievable == 2h);
+    auto far = told({{"x-ratelimit-remaining", "0"}, {"x-ratelimit-reset", "86400"}});
+    CHECK(far.reset == 1h);
+    CHECK(far.unbelievable == 24h);
+    CHECK(told({{"Ratelimit", "\"default\";r=0;t=86400"}}).reset == 1h);
     for (auto bad : {"", "soon", "-1", "999999999999999999999999"})
         CHECK_MESSAGE(!told({{"Retry-After", bad}}).retry_after, bad);
     CHECK(!told({{"Ratelimit", "nonsense;;=,r"}}).remaining);
@@ -307,6 +320,208 @@ TEST_CASE("a once request whose time is up in the queue is not sent") {
     REQUIRE(late->has_error());
     CHECK(late->error().kind == error_kind::throttled);
     CHECK(script.requests().size() == 1);
+}
+
+TEST_CASE("a once request that would have too little of its time left is not sent") {
+    stage s;
+    budget governed{s.script, s.time};
+    s.script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "27"}});
+    (void)s.send(governed, ask(repeat::safe, "/a"));
+    // With 3 s left its answer could be cut off, and nobody would know what came of it.
+    auto late = s.send(governed, ask(repeat::once, "/b"));
+    REQUIRE(late.has_error());
+    CHECK(late.error().kind == error_kind::throttled);
+    CHECK(s.script.requests().size() == 1);
+    // Of a shorter timeout half has to be left.
+    auto hurried = ask(repeat::once, "/b");
+    hurried.timeout = 4s;
+    s.time.advance(25s);
+    s.script.expect(method::get, "/b").answers(201);
+    CHECK(s.send(governed, std::move(hurried))->status == 201);
+    CHECK(s.script.requests().back().timeout == 2s);
+
+    retrying_transport retrying{s.script, s.time, middle};
+    s.script.expect(method::get, "/x").answers(429, "", {{"Retry-After", "26"}});
+    CHECK(s.send(retrying, ask(repeat::once))->status == 429);
+}
+
+TEST_CASE("a remote that asks for years is asked again within the hour, and somebody hears of it") {
+    stage s;
+    budget_settings settings;
+    std::vector<duration> heard;
+    settings.on_unbelievable = [&](duration asked) { heard.push_back(asked); };
+    budget governed{s.script, s.time, settings};
+    for (int i = 0; i < 2; ++i) {
+        s.script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "999999999"}});
+        CHECK(s.send(governed, ask(repeat::safe, "/a"))->status == 429);
+        auto got = s.send(governed, ask(repeat::safe, "/b"));
+        REQUIRE(got.has_error());
+        CHECK(got.error().kind == error_kind::throttled);
+        CHECK(got.error().retry_after == 1h);
+        s.time.advance(1h);
+    }
+    CHECK(heard == std::vector<duration>{999999999s, 999999999s});
+    s.script.expect(method::get, "/b")
+        .answers(200, "", {{"x-ratelimit-remaining", "9"}, {"x-ratelimit-reset", "7200"}});
+    CHECK(s.send(governed, ask(repeat::safe, "/b"))->status == 200);
+    CHECK(heard.size() == 3);
+    // Once an hour is enough.
+    s.script.expect(method::get, "/b")
+        .answers(200, "", {{"x-ratelimit-remaining", "8"}, {"x-ratelimit-reset", "7200"}});
+    CHECK(s.send(governed, ask(repeat::safe, "/b"))->status == 200);
+    CHECK(heard.size() == 3);
+}
+
+TEST_CASE("what relies on a comparison goes out soon and before others, or not at all") {
+    stage s;
+    budget governed{s.script, s.time};
+    auto compared = [] {
+        auto r = ask(repeat::once, "/write");
+        r.patience = 5s;
+        return r;
+    };
+    s.script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "20"}});
+    (void)s.send(governed, ask(repeat::safe, "/a"));
+    auto got = s.send(governed, compared());
+    REQUIRE(got.has_error());
+    // Not worth another reading of the world: the step is taken anew, from its comparison.
+    CHECK(got.error().kind == error_kind::throttled);
+    CHECK(got.error().retry_after == 20s);
+    s.time.advance(16s);
+    s.script.expect(method::get, "/write").answers(200);
+    CHECK(s.send(governed, compared())->status == 200);
+    CHECK(s.passed() == 20s);
+
+    // Nor is it sent again later than that, safe to repeat or not.
+    retrying_transport retrying{s.script, s.time, middle};
+    for (auto repeatable : {repeat::once, repeat::safe}) {
+        auto r = compared();
+        r.repeatable = repeatable;
+        s.script.expect(method::get, "/write").answers(429, "", {{"Retry-After", "6"}});
+        CHECK(s.send(retrying, std::move(r))->status == 429);
+    }
+    s.script.expect(method::get, "/write").answers(429, "", {{"Retry-After", "2"}});
+    s.script.expect(method::get, "/write").answers(200);
+    CHECK(s.send(retrying, compared())->status == 200);
+    CHECK(s.script.requests().back().patience == 3s);
+}
+
+TEST_CASE("what relies on a comparison finds the reserve, and room where others are spread out") {
+    stage s;
+    budget_settings settings;
+    settings.quotas = {{100, 5min}};
+    settings.longest_wait = 1s;
+    budget governed{s.script, s.time, settings};
+    for (int i = 0; i < 90; ++i) {
+        s.script.expect(method::get, "/x").answers(200);
+        auto look = ask(repeat::safe);
+        look.lane = urgency::refresh;
+        CHECK(s.send(governed, std::move(look)).has_value());
+    }
+    auto look = ask(repeat::safe);
+    look.lane = urgency::refresh;
+    CHECK(s.send(governed, look.copy()).has_error());
+    look.patience = 5s;
+    s.script.expect(method::get, "/x").answers(200);
+    CHECK(s.send(governed, std::move(look)).has_value());
+
+    stage narrow;
+    budget dripping{narrow.script, narrow.time};
+    for (int i = 0; i < 2; ++i)
+        narrow.script.expect(method::get, "/x").answers(200, "", {{"RateLimit-Remaining", "3"}});
+    (void)narrow.send(dripping, ask(repeat::safe));
+    auto write = ask(repeat::once);
+    write.patience = 5s;
+    CHECK(narrow.send(dripping, std::move(write)).has_value());
+    CHECK(narrow.passed() == 0s);
+}
+
+TEST_CASE("whoever waits for the account's budget is turned away when somebody asks to stop") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    stop halt;
+    budget_settings settings;
+    settings.concurrency = 2;
+    settings.halt = &halt;
+    budget governed{script, time, settings};
+    std::vector<result<response>> got;
+    auto ended = [&](const std::exception_ptr& thrown, result<response> one) {
+        CHECK(thrown == nullptr);
+        got.push_back(std::move(one));
+    };
+    auto begin = [&](std::string target) {
+        auto job = governed.send(ask(repeat::safe, std::move(target)));
+        asio::co_spawn(io, std::move(job), ended);
+        io.restart();
+        io.poll();
+    };
+    script.expect(method::get, "/slow").answers(200).after(time, 1min);
+    begin("/slow");
+    script.expect(method::get, "/slower").answers(200).after(time, 2min);
+    begin("/slower");
+    begin("/at-the-door");
+    halt.ask();
+    io.restart();
+    io.poll();
+    // What is on the wire is not torn.
+    REQUIRE(got.size() == 1);
+    CHECK(got[0].error().kind == error_kind::cancelled);
+    time.advance(1min);
+    io.restart();
+    io.poll();
+    REQUIRE(got.size() == 2);
+    CHECK(got[1]->status == 200);
+    // A step that is under way may go on as long as it need not wait.
+    script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "40"}});
+    begin("/a");
+    REQUIRE(got.size() == 3);
+    CHECK(got[2]->status == 429);
+    begin("/b");
+    REQUIRE(got.size() == 4);
+    CHECK(got[3].error().kind == error_kind::cancelled);
+    run_through_time(io, time);
+    CHECK(got.size() == 5);
+    CHECK(script.requests().size() == 3);
+}
+
+TEST_CASE("who sleeps until the pause's end, or before another try, wakes when somebody asks to stop") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    stop halt;
+    budget_settings budgets;
+    budgets.halt = &halt;
+    budget governed{script, time, budgets};
+    retry_settings retries;
+    retries.halt = &halt;
+    retrying_transport retrying{script, time, middle, retries};
+    std::vector<result<response>> got;
+    auto ended = [&](const std::exception_ptr& thrown, result<response> one) {
+        CHECK(thrown == nullptr);
+        got.push_back(std::move(one));
+    };
+    script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "40"}});
+    auto refused = governed.send(ask(repeat::safe, "/a"));
+    asio::co_spawn(io, std::move(refused), ended);
+    io.poll();
+    auto waits = governed.send(ask(repeat::safe, "/b"));
+    asio::co_spawn(io, std::move(waits), ended);
+    script.expect(method::get, "/c").answers(503, "down", {{"Retry-After", "50"}});
+    auto again = retrying.send(ask(repeat::safe, "/c"));
+    asio::co_spawn(io, std::move(again), ended);
+    io.restart();
+    io.poll();
+    CHECK(got.size() == 1);
+    halt.ask();
+    io.restart();
+    io.poll();
+    REQUIRE(got.size() == 3);
+    CHECK(std::count_if(got.begin(), got.end(), [](const auto& one) {
+              return one.has_error() && one.error().kind == error_kind::cancelled;
+          }) == 2);
+    CHECK(script.requests().size() == 2);
+    CHECK(time.sleepers() == 0);
 }
 
 TEST_CASE("a pause that is too long is an answer, not a wait") {

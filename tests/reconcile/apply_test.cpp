@@ -189,7 +189,7 @@ TEST_CASE("asked to stop, it ends what is under way and leaves the rest to the n
     for (int stop_at = 1; stop_at <= 14; ++stop_at) {
         miniature m;
         int seen = 0;
-        m.on_step = [&](run::stop& halt, const domain::step&) {
+        m.on_step = [&](net::stop& halt, const domain::step&) {
             if (++seen == stop_at)
                 halt.ask();
         };

@@ -1,5 +1,7 @@
 #include "reconcile/scene.hpp"
 
+#include <boost/asio/this_coro.hpp>
+
 #include <algorithm>
 
 using namespace postern;
@@ -283,6 +285,142 @@ TEST_CASE("limits: slow down, says Cloudflare, and we do") {
     CHECK(s.m.clock.now() - before >= 30s);
     s.check_all_whole();
     s.check_quiet(report);
+}
+
+TEST_CASE("limits: who asks to be left alone for years is asked again within the hour, and the log tells of it") {
+    scene s;
+    s.m.settings.wait = 2h;
+    fault f;
+    f.what = fault_action::answer;
+    f.to = service::cloudflare;
+    f.status = 429;
+    f.headers = {{"Retry-After", "99999999"}};
+    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
+    s.m.cloud.trouble.add(f);
+    const auto before = s.m.clock.now();
+    auto report = s.apply();
+    CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+    CHECK(s.m.clock.now() - before >= 1h);
+    CHECK(s.m.clock.now() - before < 2h);
+    CHECK(s.m.logged.str().find("asks to be left alone") != std::string::npos);
+    s.check_all_whole();
+}
+
+TEST_CASE("limits: what was compared before a wait is compared again before it is overwritten") {
+    scene s;
+    fault f;
+    f.what = fault_action::answer;
+    f.to = service::heroku;
+    f.method = "GET";
+    f.path = "/apps/raxx-billing/releases";
+    f.skip = 1; // the look before the record's note; this is the delivery's own
+    f.status = 429;
+    f.headers = {{"Retry-After", "40"}};
+    f.body = R"({"id":"rate_limit","message":"slow down"})";
+    s.m.cloud.trouble.add(f);
+    // Somebody sets the variable while the delivery waits.
+    s.m.heard = [&](const net::request& r, const net::response& back) {
+        if (back.status == 429 && r.target.starts_with("/apps/raxx-billing/"))
+            s.app("raxx-billing").config[billing().key] = "somebody's";
+    };
+    s.apply();
+    const bool left_alone = s.app_value("raxx-billing", billing().key) == "somebody's";
+    CHECK(left_alone);
+}
+
+TEST_CASE("limits: what overwrites goes out soon after its comparison, or not at all") {
+    scene s;
+    REQUIRE(fine(s.apply()));
+    std::set<std::string> overwritten;
+    s.in_the_way = [&](const net::request& r) -> std::optional<error> {
+        const bool of_policy = r.verb != net::method::get && r.target.find("/policies/") != std::string::npos;
+        if (r.verb != net::method::patch && !of_policy)
+            return {};
+        overwritten.insert(r.origin + " " + std::string{net::to_string(r.verb)});
+        CHECK_MESSAGE(r.patience, r.what);
+        CHECK(r.patience.value_or(1h) <= net::compared_lately);
+        return {};
+    };
+    s.m.settings.how.requests[billing().name] = {s.m.clock.now(), "Requested", std::nullopt, "test"};
+    CHECK(fine(s.apply()));
+    CHECK(overwritten.contains("http://127.0.0.1:1001 PUT"));
+    CHECK(overwritten.contains("http://127.0.0.1:1002 PATCH"));
+    CHECK(overwritten.contains("http://127.0.0.1:1003 PATCH"));
+}
+
+TEST_CASE("limits: what is read for a credential on its way is as urgent as that") {
+    scene s;
+    std::vector<net::urgency> lanes; // in which the tokens of one account were listed
+    bool no_room = false;
+    s.in_the_way = [&](const net::request& r) -> std::optional<error> {
+        if (r.origin != "http://127.0.0.1:1001" || r.target.find("/service_tokens?") == std::string::npos)
+            return {};
+        lanes.push_back(r.lane);
+        if (!std::exchange(no_room, false))
+            return {};
+        return error{error_kind::throttled, {}, "no room", 0, {}, 70s};
+    };
+    SUBCASE("after a lost reply the world is read anew") {
+        fault f;
+        f.to = service::cloudflare;
+        f.what = fault_action::hang;
+        f.method = "POST";
+        f.path = "/service_tokens$";
+        f.after = true;
+        s.m.cloud.trouble.add(f);
+        s.apply();
+        REQUIRE(lanes.size() >= 2);
+        CHECK(lanes[0] == net::urgency::refresh);
+        CHECK(lanes[1] == net::urgency::rotation);
+    }
+    SUBCASE("a process that finds one begun, and has no room to read the account") {
+        s.m.dies = [&](std::size_t, bool after) { return after && !s.m.tokens("billing").empty(); };
+        s.apply();
+        s.m.dies = {};
+        lanes.clear();
+        no_room = true;
+        s.apply();
+        REQUIRE(lanes.size() >= 2);
+        CHECK(lanes[0] == net::urgency::refresh); // nobody knew yet
+        CHECK(lanes[1] == net::urgency::rotation);
+    }
+    // Where nothing is to be done, it is a look like another.
+    CHECK(fine(s.apply()));
+    lanes.clear();
+    CHECK(fine(s.apply()));
+    CHECK(lanes == std::vector<net::urgency>{net::urgency::refresh});
+}
+
+TEST_CASE("limits: a pass that is asked to stop while it waits for room to read ends at once, and says nothing new") {
+    scene s;
+    fault f;
+    f.what = fault_action::answer;
+    f.to = service::cloudflare;
+    f.times = 0;
+    f.status = 429;
+    f.headers = {{"Retry-After", "50"}};
+    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
+    s.m.cloud.trouble.add(f);
+    const auto before = s.m.clock.now();
+    run::pass_report report;
+    net::stop* halt = nullptr;
+    s.m.heard = [&](const net::request&, const net::response& back) {
+        if (back.status == 429 && halt != nullptr)
+            halt->ask();
+    };
+    auto one_pass = [&](miniature::hands h) -> boost::asio::awaitable<void> {
+        halt = &h.halt;
+        recorder watch;
+        auto executor = co_await boost::asio::this_coro::executor;
+        run::pass work{h.around, h.reader, h.world, h.halt, watch, s.m.settings, executor};
+        auto working = work.run();
+        report = co_await std::move(working);
+    };
+    s.m.in_process(s.wanted(), one_pass);
+    CHECK(report.interrupted);
+    CHECK(report.cut_short);
+    CHECK(report.last.conditions.empty());
+    CHECK(s.m.clock.now() - before < 1s);
 }
 
 TEST_CASE("limits: no secret is anywhere but where it belongs, whatever goes wrong") {

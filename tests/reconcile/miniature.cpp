@@ -126,10 +126,10 @@ void recorder::waiting(instant, const std::vector<domain::condition>&) {
 struct miniature::process {
     struct watcher final : run::progress {
         recorder& to;
-        run::stop& halt;
-        const std::function<void(run::stop&, const domain::step&)>& on_step;
+        net::stop& halt;
+        const std::function<void(net::stop&, const domain::step&)>& on_step;
 
-        watcher(recorder& r, run::stop& h, const std::function<void(run::stop&, const domain::step&)>& f)
+        watcher(recorder& r, net::stop& h, const std::function<void(net::stop&, const domain::step&)>& f)
             : to(r), halt(h), on_step(f) {}
         void started(const domain::step& s) override {
             if (on_step)
@@ -142,7 +142,7 @@ struct miniature::process {
     process(miniature& in, const domain::desired& wanted, const asio::any_io_executor& executor)
         : wire(in.cloud, in.clock), log(in.logged, run::level::debug, run::log_format::text),
           remotes(run::wiring{wire, in.clock, log, in.settings.how.request_timeout, [] { return 0.5; },
-                              std::string{edge_origin}, in.may_write, in.on_response}),
+                              std::string{edge_origin}, in.may_write, in.on_response, &halt}),
           around{wanted, remotes, ring, reach, in.clock}, reader(around), watch(in.told, halt, in.on_step),
           one(around, reader, world, halt, watch, in.settings, executor) {
         if (!in.holders.empty()) {
@@ -167,10 +167,10 @@ struct miniature::process {
     run::log log;
     run::reach reach;
     run::key_ring ring;
+    net::stop halt;
     run::clients remotes;
     run::surroundings around;
     run::gatherer reader;
-    run::stop halt;
     domain::observed world = run::new_process();
     watcher watch;
     run::pass one;

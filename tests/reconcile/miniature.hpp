@@ -83,14 +83,14 @@ public:
     struct hands {
         run::surroundings around;
         run::gatherer& reader;
-        run::stop& halt;
+        net::stop& halt;
         domain::observed& world;
     };
     void in_process(const domain::desired& wanted, const std::function<boost::asio::awaitable<void>(hands)>& job);
     // The same, given a say in when the process dies or is asked to stop.
     std::function<bool(std::size_t, bool)> dies;
     std::function<std::optional<error>(const net::request&)> on_the_way;
-    std::function<void(run::stop&, const domain::step&)> on_step;
+    std::function<void(net::stop&, const domain::step&)> on_step;
     std::function<void(const net::request&, const net::response&)> heard;
     // How long a request is on its way, and its reply on the way back.
     std::optional<duration> distance;

@@ -1,9 +1,9 @@
+#include "net/stop.hpp"
 #include "run/doorbell.hpp"
 #include "run/key_ring.hpp"
 #include "run/log.hpp"
 #include "run/record_codec.hpp"
 #include "run/sources.hpp"
-#include "run/stop.hpp"
 #include "run/together.hpp"
 #include "run/views.hpp"
 #include "support/certificates.hpp"
@@ -353,7 +353,7 @@ TEST_CASE("jobs run together, so many at a time, and an exception comes out afte
 TEST_CASE("whoever sleeps wakes when somebody asks to stop, and sleeps no more") {
     asio::io_context io;
     settable_clock clock;
-    run::stop halt;
+    net::stop halt;
     int awake = 0;
     for (int i = 0; i < 3; ++i)
         asio::co_spawn(io, halt.sleep_until(clock, clock.now() + 1h), [&](std::exception_ptr e) {

@@ -34,6 +34,7 @@ sent_request in_the_clear(const net::request& r) {
     out.repeatable = r.repeatable;
     out.what = r.what;
     out.timeout = r.timeout;
+    out.patience = r.patience;
     out.connect_to = r.connect_to;
     return out;
 }

@@ -24,6 +24,7 @@ struct sent_request {
     net::repeat repeatable = net::repeat::once;
     std::string what;
     std::optional<duration> timeout;
+    std::optional<duration> patience;
     std::optional<std::string> connect_to;
 
     // The value of that header, whatever its case; empty where absent.

@@ -1,0 +1,36 @@
+#include "net/stop.hpp"
+
+namespace postern::net {
+
+namespace asio = boost::asio;
+
+stop::ear::ear(stop& of, asio::cancellation_state callers)
+    : of_(of), callers_(std::move(callers)), signal_(of.waiting_.emplace(of.waiting_.end())) {
+    auto hand_on = [at = signal_](asio::cancellation_type how) { at->emit(how); };
+    if (auto slot = callers_.slot(); slot.is_connected())
+        slot.assign(hand_on);
+}
+
+stop::ear::~ear() {
+    if (auto slot = callers_.slot(); slot.is_connected())
+        slot.clear();
+    of_.waiting_.erase(signal_);
+}
+
+bool stop::ear::heard() const {
+    return of_.asked_ || callers_.cancelled() != asio::cancellation_type::none;
+}
+
+void stop::ask() {
+    asked_ = true;
+    for (auto& one : waiting_)
+        one.emit(asio::cancellation_type::terminal);
+}
+
+asio::awaitable<void> stop::sleep_until(clock& time, instant until) {
+    auto sleep = time.sleep_until(until);
+    auto cut = cut_short(std::move(sleep));
+    co_await std::move(cut);
+}
+
+} // namespace postern::net
