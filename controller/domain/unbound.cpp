@@ -27,9 +27,8 @@ std::vector<std::string> judge::left_members(const policy_note& note, const live
         if (r.is != rule::kind::service_token || std::find(note.put.begin(), note.put.end(), r.id) == note.put.end())
             continue;
         bool wanted = std::any_of(grants_.begin(), grants_.end(), [&](const grant& g) {
-            auto ids = g.own == &p || (g.own != nullptr && g.own->id == p.id) ? wanted_ids(*g.binding)
-                                                                              : std::vector<std::string>{};
-            return std::binary_search(ids.begin(), ids.end(), r.id);
+            return g.own != nullptr && g.own->id == p.id &&
+                   std::binary_search(g.wanted.begin(), g.wanted.end(), std::string_view{r.id});
         });
         if (!wanted && std::find(out.begin(), out.end(), r.id) == out.end())
             out.push_back(r.id);
@@ -41,9 +40,8 @@ void judge::left_policies(life& l) {
     for (const auto& note : l.rec->policies) {
         if (is_bound(note))
             continue;
-        for (const auto& app : l.account->applications) {
-            if (app.id != note.application)
-                continue;
+        for (const auto* listed : applications_of(*l.account).with_id(note.application)) {
+            const auto& app = *listed;
             for (const auto& p : app.policies) {
                 auto members = p.id == note.policy ? left_members(note, p) : std::vector<std::string>{};
                 if (members.empty())
