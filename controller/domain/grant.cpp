@@ -55,6 +55,7 @@ void judge::find_grants() {
     for (const auto& a : wanted_.cloudflare)
         limits.try_emplace(a.name, host_limits{allowed_hosts{a.applications}, allowed_hosts{a.only_hosts}});
     static const host_limits unlimited{allowed_hosts{{}}, allowed_hosts{{}}};
+    bound_.reserve(wanted_.bindings.size());
     for (const auto& b : wanted_.bindings) {
         auto at = world_.accounts.find(b.account);
         if (at == world_.accounts.end() || !at->second)
@@ -101,7 +102,7 @@ void judge::find_grants() {
         }
         for (auto& g : found) {
             if (g.app != nullptr)
-                bound_.insert({b.name, g.app->id});
+                bound_[b.name].push_back(g.app->id);
             else
                 unresolved_.insert(b.name);
             grants_.push_back(std::move(g));

@@ -102,6 +102,9 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
         if (view)
             index_.try_emplace(&*view, *view);
     }
+    if (!how.only.empty())
+        meant_ = documents_of(wanted, how.only);
+    life_of_.reserve(wanted.tokens.size());
     for (std::size_t i = 0; i < wanted.tokens.size(); ++i)
         life_of_.emplace(wanted.tokens[i].name, i);
 }
@@ -238,6 +241,9 @@ judgement judge::run() {
     find_holders();
     connections();
     find_grants();
+    // Where all is as declared: of each token four, of each place that is bound or served one.
+    out_.conditions.reserve(4 * wanted_.tokens.size() + grants_.size() + wanted_.heroku_bindings.size() +
+                            out_.conditions.size());
     lives_.reserve(wanted_.tokens.size());
     for (const auto& token : wanted_.tokens)
         lives_.push_back(find(token));
@@ -317,7 +323,7 @@ bool judge::awaits_approval(const step& s) {
 }
 
 bool judge::is_meant(const std::string& resource) const {
-    return how_.only.empty() || resource.starts_with("InfisicalVault/") || concerns(wanted_, how_.only, resource);
+    return how_.only.empty() || resource.starts_with("InfisicalVault/") || meant_.contains(resource);
 }
 
 void judge::offer(step s, bool observing) {
@@ -376,15 +382,17 @@ judgement next(const desired& wanted, const observed& world, const settings& how
     return judge{wanted, world, how, now, busy}.run();
 }
 
-bool concerns(const desired& wanted, const std::string& token, const std::string& resource) {
-    if (resource == "ServiceToken/" + token)
-        return true;
+std::set<std::string> documents_of(const desired& wanted, const std::string& token) {
+    std::set<std::string> out{"ServiceToken/" + token};
     for (const auto& b : wanted.bindings) {
-        if (resource == "AccessBinding/" + b.name)
-            return std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end();
+        if (std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end())
+            out.insert("AccessBinding/" + b.name);
     }
-    return std::any_of(wanted.heroku_bindings.begin(), wanted.heroku_bindings.end(),
-                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == token; });
+    for (const auto& b : wanted.heroku_bindings) {
+        if (b.token == token)
+            out.insert("HerokuBinding/" + b.name);
+    }
+    return out;
 }
 
 } // namespace postern::domain

@@ -254,6 +254,7 @@ private:
     const settings& how_;
     instant now_;
     const std::set<std::string>& busy_;
+    std::set<std::string> meant_; // documents of the one token that was asked about
 
     struct account_index {
         explicit account_index(const account_view& account);
@@ -291,8 +292,8 @@ private:
     std::vector<life> lives_;
     std::unordered_map<std::string_view, std::size_t> life_of_; // token name → index
     std::vector<grant> grants_;
-    std::set<std::pair<std::string, std::string>> bound_; // (binding, application id)
-    std::set<std::string> unresolved_;                    // bindings of which an application could not be resolved
+    std::unordered_map<std::string_view, std::vector<std::string_view>> bound_; // binding → ids of its applications
+    std::set<std::string> unresolved_; // bindings of which an application could not be resolved
 
     std::map<std::string, std::string> sweepable_; // token id → account
     judgement out_;

@@ -17,7 +17,10 @@ bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids
 
 // Whether a binding still asks for what the note is about; where its application cannot be resolved, nobody knows.
 bool judge::is_bound(const policy_note& note) const {
-    return bound_.contains({note.binding, note.application}) || unresolved_.contains(note.binding);
+    const auto at = bound_.find(note.binding);
+    return (at != bound_.end() &&
+            std::find(at->second.begin(), at->second.end(), note.application) != at->second.end()) ||
+           unresolved_.contains(note.binding);
 }
 
 // Ids that we put into a policy and that no other binding wants there.
