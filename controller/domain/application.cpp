@@ -104,7 +104,7 @@ application_index::application_index(const account_view& account) : empty_(accou
     }
 }
 
-const application_index::found& application_index::matching(const application_ref& ref) const {
+const application_index::matches& application_index::matching(const application_ref& ref) const {
     switch (ref.by) {
     case application_ref::kind::id:
         return with_id(ref.text);

@@ -65,7 +65,7 @@ public:
     const live_application* answering(std::string_view host, std::string_view path) const;
 
 private:
-    using found = std::vector<const live_application*>; // in the order of the account's list
+    using matches = std::vector<const live_application*>; // in the order of the account's list
 
     struct guarded {
         const live_application* app;
@@ -73,12 +73,12 @@ private:
         std::string_view path; // "" or "/…"
     };
 
-    const found& matching(const application_ref& ref) const;
+    const matches& matching(const application_ref& ref) const;
 
     bool empty_;
-    std::unordered_map<std::string_view, found> by_id_;
-    std::unordered_map<std::string_view, found> by_name_;
-    std::unordered_map<std::string, found> by_destination_;         // lower case
+    std::unordered_map<std::string_view, matches> by_id_;
+    std::unordered_map<std::string_view, matches> by_name_;
+    std::unordered_map<std::string, matches> by_destination_;       // lower case
     std::unordered_map<std::string, std::vector<guarded>> by_host_; // lower case
     std::vector<guarded> wildcards_;
 };
