@@ -98,7 +98,8 @@ std::optional<std::vector<domain::condition>> conditions_of_leader(run::store& m
     if (said.has_error() || said->epoch != row->epoch || !said->pass_began || *said->pass_began < since ||
         !said->last_whole_pass || *said->last_whole_pass < *said->pass_began)
         return std::nullopt;
-    std::erase_if(said->conditions, [&](const auto& c) { return !domain::concerns(wanted, token, c.resource); });
+    const auto meant = domain::documents_of(wanted, token);
+    std::erase_if(said->conditions, [&](const auto& c) { return !meant.contains(c.resource); });
     return std::move(said->conditions);
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 namespace postern::domain {
 
@@ -27,6 +28,13 @@ bool below(std::string_view path, std::string_view prefix) {
     return path.starts_with(prefix) && (path.size() == prefix.size() || path[prefix.size()] == '/');
 }
 
+template<class Index>
+const auto& under(const Index& index, const std::string& key) {
+    static const typename Index::mapped_type none;
+    auto at = index.find(key);
+    return at == index.end() ? none : at->second;
+}
+
 bool has_wildcard(std::string_view host) {
     return host.find('*') != std::string_view::npos;
 }
@@ -35,20 +43,6 @@ std::string described(const application_ref& ref) {
     constexpr std::array<std::string_view, 3> kinds{"id", "domain", "name"};
     return "application with " + std::string{kinds.at(static_cast<std::size_t>(ref.by))} + " \"" + printable(ref.text) +
            "\"";
-}
-
-bool is_meant(const application_ref& ref, const live_application& app) {
-    switch (ref.by) {
-    case application_ref::kind::id:
-        return app.id == ref.text;
-    case application_ref::kind::name:
-        return app.name == ref.text;
-    case application_ref::kind::domain:
-        break;
-    }
-    auto wanted = lower(ref.text);
-    return std::any_of(app.destinations.begin(), app.destinations.end(),
-                       [&](const auto& d) { return lower(d) == wanted; });
 }
 
 // Hosts of the smoke test that this destination's host covers.
@@ -61,11 +55,11 @@ std::vector<std::string> filled(std::string_view host, const std::vector<std::st
     return out;
 }
 
-// A host of the application's that none of the globs allows. No globs allow any.
-std::optional<std::string> host_outside(const live_application& app, const std::vector<std::string>& globs) {
+// A host of the application's that is not among these.
+std::optional<std::string> host_outside(const live_application& app, const allowed_hosts& allowed) {
     for (const auto& destination : app.destinations) {
         const auto host = take_apart(destination).host;
-        if (!is_allowed(globs, host))
+        if (!allowed.contains(host))
             return std::string{host};
     }
     return std::nullopt;
@@ -78,26 +72,71 @@ bool admits_machines(const live_application& app) {
     return std::find(types.begin(), types.end(), app.type) != types.end();
 }
 
-std::variant<const live_application*, problem> resolve(const application_ref& ref, const account_view& account,
-                                                       const std::vector<std::string>& account_allows,
-                                                       const std::vector<std::string>& operator_allows) {
-    const live_application* found = nullptr;
+allowed_hosts::allowed_hosts(const std::vector<std::string>& globs) {
+    for (const auto& glob : globs) {
+        if (has_wildcard(glob))
+            globs_.push_back(glob);
+        else
+            exact_.insert(lower(glob));
+    }
+}
+
+bool allowed_hosts::contains(std::string_view host) const {
+    if (exact_.empty())
+        return is_allowed(globs_, host);
+    return exact_.contains(lower(host)) || (!globs_.empty() && is_allowed(globs_, host));
+}
+
+application_index::application_index(const account_view& account) : empty_(account.applications.empty()) {
     for (const auto& app : account.applications) {
-        if (!is_meant(ref, app))
-            continue;
-        const bool suits = admits_machines(app);
+        by_id_[app.id].push_back(&app);
+        by_name_[app.name].push_back(&app);
+        for (const auto& destination : app.destinations) {
+            auto& same = by_destination_[lower(destination)];
+            if (same.empty() || same.back() != &app)
+                same.push_back(&app);
+            if (app.type == "bookmark") // a link to a host, which it does not guard
+                continue;
+            const auto [host, path] = take_apart(destination);
+            auto& guards = has_wildcard(host) ? wildcards_ : by_host_[lower(host)];
+            guards.push_back({&app, host, path});
+        }
+    }
+}
+
+const application_index::matches& application_index::matching(const application_ref& ref) const {
+    switch (ref.by) {
+    case application_ref::kind::id:
+        return with_id(ref.text);
+    case application_ref::kind::name:
+        return under(by_name_, ref.text);
+    case application_ref::kind::domain:
+        break;
+    }
+    return under(by_destination_, lower(ref.text));
+}
+
+const std::vector<const live_application*>& application_index::with_id(const std::string& id) const {
+    return under(by_id_, id);
+}
+
+std::variant<const live_application*, problem> application_index::resolve(const application_ref& ref,
+                                                                          const allowed_hosts& account_allows,
+                                                                          const allowed_hosts& operator_allows) const {
+    const live_application* found = nullptr;
+    for (const auto* app : matching(ref)) {
+        const bool suits = admits_machines(*app);
         if (suits && found != nullptr && admits_machines(*found))
-            return problem{reason::application_ambiguous, described(ref) + " is not one application: " + found->id +
-                                                              " (" + printable(found->name) + ") and " + app.id + " (" +
-                                                              printable(app.name) + ") both match; name it by id"};
+            return problem{reason::application_ambiguous,
+                           described(ref) + " is not one application: " + found->id + " (" + printable(found->name) +
+                               ") and " + app->id + " (" + printable(app->name) + ") both match; name it by id"};
         if (suits || found == nullptr)
-            found = &app;
+            found = app;
     }
     if (found == nullptr) {
-        std::string hint = account.applications.empty()
-                               ? "; the account's list of applications is empty: does the API token have "
-                                 "\"Access: Apps and Policies\"?"
-                               : "";
+        std::string hint = empty_ ? "; the account's list of applications is empty: does the API token have "
+                                    "\"Access: Apps and Policies\"?"
+                                  : "";
         return problem{reason::application_not_found, "there is no " + described(ref) + " in the account" + hint};
     }
     if (!admits_machines(*found))
@@ -112,32 +151,24 @@ std::variant<const live_application*, problem> resolve(const application_ref& re
     return found;
 }
 
-const live_application* answering(const account_view& account, std::string_view host, std::string_view path) {
-    const live_application* best = nullptr;
-    std::size_t best_path = 0;
-    bool best_exact = false;
-    for (const auto& app : account.applications) {
-        if (app.type == "bookmark") // a link to a host, which it does not guard
-            continue;
-        for (const auto& destination : app.destinations) {
-            auto here = take_apart(destination);
-            if (!matches_glob(here.host, host) || !below(path, here.path))
-                continue;
-            bool exact = !has_wildcard(here.host);
-            bool better = best == nullptr || here.path.size() > best_path ||
-                          (here.path.size() == best_path && exact && !best_exact);
-            if (better) {
-                best = &app;
-                best_path = here.path.size();
-                best_exact = exact;
-            }
-        }
+const live_application* application_index::answering(std::string_view host, std::string_view path) const {
+    const guarded* best = nullptr;
+    auto consider = [&](const guarded& g) {
+        if (below(path, g.path) && (best == nullptr || g.path.size() > best->path.size()))
+            best = &g;
+    };
+    // The exact ones first: a wildcard is better by a longer path alone.
+    if (auto exact = by_host_.find(lower(host)); exact != by_host_.end())
+        std::for_each(exact->second.begin(), exact->second.end(), consider);
+    for (const auto& g : wildcards_) {
+        if (matches_glob(g.host, host))
+            consider(g);
     }
-    return best;
+    return best == nullptr ? nullptr : best->app;
 }
 
-std::variant<std::vector<site>, problem> sites(const smoke_test& smoke, const live_application& app,
-                                               const account_view& account) {
+std::variant<std::vector<site>, problem> application_index::sites(const smoke_test& smoke,
+                                                                  const live_application& app) const {
     bool named = std::any_of(app.destinations.begin(), app.destinations.end(),
                              [&](const auto& d) { return !filled(take_apart(d).host, smoke.hosts).empty(); });
     std::vector<site> out;
@@ -158,7 +189,7 @@ std::variant<std::vector<site>, problem> sites(const smoke_test& smoke, const li
                                                  " has no public host that could be tried: name one under "
                                                  "smokeTest.hosts (a wildcard needs a host that fills it)"};
     for (const auto& [host, path] : out) {
-        const auto* by = answering(account, host, path);
+        const auto* by = answering(host, path);
         if (by != &app)
             return problem{reason::path_taken, "https://" + host + path + " is answered by application " +
                                                    (by == nullptr ? std::string{"(none)"} : printable(by->name)) +

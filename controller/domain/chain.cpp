@@ -164,37 +164,29 @@ bool judge::was_renamed(const life& l, const std::string& old_name, const record
 void judge::adopt(life& l) {
     const auto& c = *l.current;
     std::vector<const record*> of_old_names;
-    for (const auto& [name, vault] : world_.vaults) {
-        if (!vault || !vault->state)
+    for (const auto* kept : records_with(c.token_id)) {
+        const auto& [other, r] = *kept;
+        if (other == l.spec->name)
             continue;
-        for (const auto& [other, r] : vault->state->records) {
-            if (other == l.spec->name || !r.current || r.current->token_id != c.token_id)
-                continue;
-            if (was_renamed(l, other, r)) {
-                of_old_names.push_back(&r);
-                continue;
-            }
-            tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
-                 "token " + c.token_id + " is already kept for ServiceToken " + printable(other) +
-                     (life_of_.contains(other)
-                          ? ": one token has one document"
-                          : ", of source " + printable(r.source) +
-                                ", whose document is not here. Where that one was renamed to this, "
-                                "keep its account, path and key, and apply from its source"),
-                 weight::blocked);
-            return;
+        if (was_renamed(l, other, r)) {
+            of_old_names.push_back(&r);
+            continue;
         }
+        tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
+             "token " + c.token_id + " is already kept for ServiceToken " + printable(other) +
+                 (life_of_.contains(other) ? ": one token has one document"
+                                           : ", of source " + printable(r.source) +
+                                                 ", whose document is not here. Where that one was renamed to this, "
+                                                 "keep its account, path and key, and apply from its source"),
+             weight::blocked);
+        return;
     }
-    for (const auto& other : lives_) {
-        if (&other == &l)
-            break;
-        if (other.current && other.current->token_id == c.token_id) {
-            tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
-                 "token " + c.token_id + " is taken over by ServiceToken " + other.spec->name +
-                     ", which comes before: one token has one document",
-                 weight::blocked);
-            return;
-        }
+    if (const auto* other = life_with(c.token_id); other != &l) {
+        tell(l.resource(), "Provisioned", status::false_, reason::claimed_elsewhere,
+             "token " + c.token_id + " is taken over by ServiceToken " + other->spec->name +
+                 ", which comes before: one token has one document",
+             weight::blocked);
+        return;
     }
     const auto* token = token_by_id(*l.account, c.token_id);
     if (c.nonce.empty() && token != nullptr && !token->enabled) {

@@ -10,13 +10,17 @@ namespace postern::domain {
 
 namespace {
 
-bool only_tokens_of(const live_policy& p, const std::set<std::string>& bound) {
+bool has(const std::vector<std::string_view>& sorted_ids, std::string_view id) {
+    return std::binary_search(sorted_ids.begin(), sorted_ids.end(), id);
+}
+
+bool only_tokens_of(const live_policy& p, const std::vector<std::string_view>& sorted_ids) {
     return !p.include.empty() && std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-        return r.is == rule::kind::service_token && bound.contains(r.id);
+        return r.is == rule::kind::service_token && has(sorted_ids, r.id);
     });
 }
 
-std::ptrdiff_t occurrences(const live_policy& p, const std::string& id) {
+std::ptrdiff_t occurrences(const live_policy& p, std::string_view id) {
     return std::count_if(p.include.begin(), p.include.end(),
                          [&](const rule& r) { return r.is == rule::kind::service_token && r.id == id; });
 }
@@ -25,40 +29,18 @@ std::string shown(const live_policy& p, const live_application& app) {
     return "policy \"" + printable(p.name) + "\" (" + p.id + ") on " + printable(app.name);
 }
 
-// Hundreds of bindings name the same few applications: what was found for one is kept for the others of this call.
-struct found_applications {
-    using application = std::variant<const live_application*, problem>;
-    using places = std::variant<std::vector<site>, problem>;
-
-    const application& resolved(const application_ref& ref, const account_view& in, const cloudflare_account& limits) {
-        auto [at, fresh] = applications.try_emplace({&in, static_cast<int>(ref.by), ref.text});
-        if (fresh)
-            at->second = resolve(ref, in, limits.applications, limits.only_hosts);
-        return at->second;
-    }
-
-    const places& sites_of(const smoke_test& smoke, const live_application& app, const account_view& in) {
-        auto [at, fresh] = sites.try_emplace({&app, smoke.path, smoke.hosts});
-        if (fresh)
-            at->second = domain::sites(smoke, app, in);
-        return at->second;
-    }
-
-    std::map<std::tuple<const account_view*, int, std::string_view>, application> applications;
-    std::map<std::tuple<const live_application*, std::string_view, std::vector<std::string>>, places> sites;
+// Which hosts an account's applications may guard, by its document and by the operator's flag.
+struct host_limits {
+    allowed_hosts account;
+    allowed_hosts only;
 };
 
 } // namespace
 
-const judge::policy_index& judge::policies_of(const grant& g) const {
-    return index_.at(&*world_.accounts.at(g.binding->account)).policies.at(g.app);
-}
-
-// The policies that include one of these tokens, in their order.
-std::vector<const live_policy*> judge::naming(const policy_index& index, const std::vector<std::string>& ids) {
+std::vector<const live_policy*> policy_index::naming(const std::vector<std::string_view>& ids) const {
     std::vector<const live_policy*> out;
     for (const auto& id : ids) {
-        if (auto at = index.by_token.find(id); at != index.by_token.end())
+        if (auto at = by_token.find(id); at != by_token.end())
             out.insert(out.end(), at->second.begin(), at->second.end());
     }
     if (ids.size() > 1) {
@@ -69,33 +51,39 @@ std::vector<const live_policy*> judge::naming(const policy_index& index, const s
 }
 
 void judge::find_grants() {
-    found_applications known;
+    std::map<std::string_view, host_limits> limits;
+    for (const auto& a : wanted_.cloudflare)
+        limits.try_emplace(a.name, host_limits{allowed_hosts{a.applications}, allowed_hosts{a.only_hosts}});
+    static const host_limits unlimited{allowed_hosts{{}}, allowed_hosts{{}}};
+    bound_.reserve(wanted_.bindings.size());
     for (const auto& b : wanted_.bindings) {
         auto at = world_.accounts.find(b.account);
         if (at == world_.accounts.end() || !at->second)
             continue;
-        const auto& account = *at->second;
-        auto declared = std::find_if(wanted_.cloudflare.begin(), wanted_.cloudflare.end(),
-                                     [&](const auto& a) { return a.name == b.account; });
-        static const cloudflare_account unlimited;
-        const auto& limits = declared == wanted_.cloudflare.end() ? unlimited : *declared;
+        const auto& index = index_.at(&*at->second);
+        auto declared = limits.find(b.account);
+        const auto& allowed = declared == limits.end() ? unlimited : declared->second;
         std::set<const live_application*> seen;
         std::vector<grant> found;
         for (const auto& ref : b.applications) {
             grant g;
             g.binding = &b;
-            const auto& resolved = known.resolved(ref, account, limits);
+            const auto resolved = index.applications.resolve(ref, allowed.account, allowed.only);
             if (const auto* bad = std::get_if<problem>(&resolved)) {
                 g.trouble = *bad;
             } else {
                 g.app = std::get<const live_application*>(resolved);
                 if (!seen.insert(g.app).second)
                     continue;
-                const auto& where = known.sites_of(b.smoke, *g.app, account);
-                if (const auto* nowhere = std::get_if<problem>(&where))
+                g.policies = &index.policies.at(g.app);
+                // Hundreds of bindings knock at the same few places.
+                auto [known, fresh] = places_[g.app].try_emplace({b.smoke.path, b.smoke.hosts});
+                if (fresh)
+                    known->second = index.applications.sites(b.smoke, *g.app);
+                if (const auto* nowhere = std::get_if<problem>(&known->second))
                     g.trouble = *nowhere;
                 else
-                    g.where = std::get<std::vector<site>>(where);
+                    g.where = std::get<std::vector<site>>(known->second);
             }
             found.push_back(std::move(g));
         }
@@ -114,7 +102,7 @@ void judge::find_grants() {
         }
         for (auto& g : found) {
             if (g.app != nullptr)
-                bound_.insert({b.name, g.app->id});
+                bound_[b.name].push_back(g.app->id);
             else
                 unresolved_.insert(b.name);
             grants_.push_back(std::move(g));
@@ -123,8 +111,8 @@ void judge::find_grants() {
 }
 
 // Ids that must be admitted: current, pending and previous of every token of the binding.
-std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
-    std::vector<std::string> ids;
+std::vector<std::string_view> judge::wanted_ids(const access_binding& b) const {
+    std::vector<std::string_view> ids;
     for (const auto& name : b.tokens) {
         auto at = life_of_.find(name);
         if (at == life_of_.end())
@@ -148,11 +136,9 @@ std::vector<std::string> judge::wanted_ids(const access_binding& b) const {
     return ids;
 }
 
-// Tokens that the binding had before, and whose time is over, and those that nothing accounts for.
-std::set<std::string> judge::retired_ids(const access_binding& b) const {
-    std::set<std::string> ids;
-    for (const auto& [id, account] : sweepable_)
-        ids.insert(id);
+// Tokens that the binding had before, and whose time is over.
+std::set<std::string_view> judge::retired_ids(const access_binding& b) const {
+    std::set<std::string_view> ids;
     for (const auto& name : b.tokens) {
         auto at = life_of_.find(name);
         if (at == life_of_.end() || lives_[at->second].rec == nullptr)
@@ -195,8 +181,7 @@ bool judge::is_orphan(const grant& g, const std::string& id) {
     for (const auto& other : grants_) {
         if (other.app != g.app || &other == &g)
             continue;
-        auto ids = wanted_ids(*other.binding);
-        if (find_own(other, ids) == g.own && std::binary_search(ids.begin(), ids.end(), id))
+        if (has(other.wanted, id) && find_own(other) == g.own)
             return false;
     }
     auto names = [&](const record& r) {
@@ -223,7 +208,7 @@ int judge::used_by(const std::string& account, const std::string& policy) const 
     return at == index.users.end() ? 1 : static_cast<int>(at->second.size());
 }
 
-bool judge::bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const {
+bool judge::bound_everywhere(const grant& g, const live_policy& p) const {
     if (!p.reusable)
         return true;
     if (p.users_elsewhere > 0)
@@ -235,17 +220,28 @@ bool judge::bound_everywhere(const grant& g, const live_policy& p, const std::ve
     return std::all_of(users->second.begin(), users->second.end(), [&](const live_application* app) {
         auto bound = index.bound.find(app->id);
         return bound != index.bound.end() &&
-               std::all_of(ids.begin(), ids.end(), [&](const std::string& id) { return bound->second.contains(id); });
+               std::all_of(g.wanted.begin(), g.wanted.end(), [&](auto id) { return has(bound->second, id); });
     });
 }
 
-std::set<std::string> judge::put_by_us(const grant& g) const {
-    auto at = put_.find({g.binding->name, g.app->id});
-    return at == put_.end() ? std::set<std::string>{} : at->second;
+bool judge::is_put_by_us(const grant& g, const std::string& id) {
+    if (!put_) {
+        put_.emplace();
+        for (const auto& [name, vault] : world_.vaults) {
+            if (!vault || !vault->state)
+                continue;
+            for (const auto& [token, r] : vault->state->records) {
+                for (const auto& note : r.policies)
+                    (*put_)[{note.binding, note.application}].insert(note.put.begin(), note.put.end());
+            }
+        }
+    }
+    auto at = put_->find({g.binding->name, g.app->id});
+    return at != put_->end() && at->second.contains(id);
 }
 
-const live_policy* judge::find_own(const grant& g, const std::vector<std::string>& wanted) {
-    const auto& policies = policies_of(g);
+const live_policy* judge::find_own(const grant& g) const {
+    const auto& policies = *g.policies;
     for (const auto& name : g.binding->tokens) {
         auto life_at = life_of_.find(name);
         if (life_at == life_of_.end() || lives_[life_at->second].rec == nullptr)
@@ -256,20 +252,20 @@ const live_policy* judge::find_own(const grant& g, const std::vector<std::string
             const auto at = policies.by_id.find(note.policy);
             // Somebody may have opened it to people since: then it is not ours to work with any more.
             if (at != policies.by_id.end() && at->second->decides != decision::allow &&
-                bound_everywhere(g, *at->second, wanted))
+                bound_everywhere(g, *at->second))
                 return at->second;
         }
     }
     // Not recorded: the one of its name, or one that admits nobody but these tokens. The oldest, where there are two.
-    auto candidates = naming(policies, wanted);
+    auto candidates = policies.naming(g.wanted);
     if (auto named = policies.by_name.find(g.binding->policy_name); named != policies.by_name.end())
         candidates.insert(candidates.end(), named->second.begin(), named->second.end());
     const live_policy* found = nullptr;
     for (const auto* p : candidates) {
-        if (p->decides != decision::non_identity || !bound_everywhere(g, *p, wanted))
+        if (p->decides != decision::non_identity || !bound_everywhere(g, *p))
             continue;
         bool named = p->name == g.binding->policy_name;
-        if (!named && !(only_tokens_of(*p, {wanted.begin(), wanted.end()})))
+        if (!named && !only_tokens_of(*p, g.wanted))
             continue;
         auto rank = [&](const live_policy* q) {
             return std::tuple{q->name != g.binding->policy_name, q->created_at.value_or(instant::max()), q->precedence,
@@ -283,10 +279,10 @@ const live_policy* judge::find_own(const grant& g, const std::vector<std::string
 
 // Token in an `allow` policy, which never admits it: corrected in place where nobody else is concerned. True where a
 // step was offered or is under way, so that the rest of the grant waits for it.
-bool judge::correct_allow(grant& g, const std::vector<std::string>& wanted) {
+bool judge::correct_allow(grant& g) {
     const auto& account = *world_.accounts.at(g.binding->account);
     auto& index = index_.at(&account);
-    for (const auto* named : naming(policies_of(g), wanted)) {
+    for (const auto* named : g.policies->naming(g.wanted)) {
         const auto& p = *named;
         if (p.decides == decision::deny) {
             tell("AccessBinding/" + g.binding->name, "Bound", status::true_, reason::denied,
@@ -340,22 +336,23 @@ void judge::judge_grant(grant& g) {
         g.stuck = true;
         return;
     }
-    auto wanted = wanted_ids(*g.binding);
+    const auto& wanted = g.wanted;
     if (wanted.empty())
         return;
-    if (correct_allow(g, wanted))
+    if (correct_allow(g))
         return;
-    for (const auto* p : policies_of(g).bypasses)
+    for (const auto* p : g.policies->bypasses)
         tell(resource, "Bound", status::true_, reason::bypassed,
              shown(*p, *g.app) + " lets people in without Access; reported, never changed", weight::told);
-    g.own = find_own(g, wanted);
+    g.own = find_own(g);
     std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
                                    "app:" + g.binding->account + "/" + g.app->id};
     if (g.own == nullptr) {
-        const int highest = policies_of(g).highest;
+        const int highest = g.policies->highest;
         offer({resource, "policy \"" + g.binding->policy_name + "\" on " + printable(g.app->name),
                std::string{reason::policy_missing}, "nothing there admits the token", std::move(locks),
-               steps::create_policy{g.binding->account, g.app->id, g.binding->policy_name, wanted, highest + 1}},
+               steps::create_policy{
+                   g.binding->account, g.app->id, g.binding->policy_name, {wanted.begin(), wanted.end()}, highest + 1}},
               g.observing);
         return;
     }
@@ -381,27 +378,32 @@ void judge::judge_grant(grant& g) {
     for (const auto& id : wanted) {
         auto n = occurrences(own, id);
         if (n > 1)
-            edit.remove.push_back(id);
+            edit.remove.emplace_back(id);
         if (n != 1)
-            edit.add.push_back(id);
+            edit.add.emplace_back(id);
     }
     auto why = edit.remove.empty() ? reason::member_missing : reason::member_doubled;
-    auto put = put_by_us(g);
-    auto retired = retired_ids(*g.binding);
+    std::optional<std::set<std::string_view>> retired; // most often nothing else is in it
+    auto is_over = [&](const std::string& id) {
+        if (!retired)
+            retired = retired_ids(*g.binding);
+        return retired->contains(id) || sweepable_.contains(id); // what nothing accounts for, too
+    };
     std::vector<std::string> foreign;
     bool orphans = false;
     bool retires = false;
     for (const auto& r : own.include) {
-        bool is_wanted = r.is == rule::kind::service_token && std::binary_search(wanted.begin(), wanted.end(), r.id);
-        if (is_wanted)
+        if (r.is != rule::kind::service_token) {
+            foreign.push_back(printable(r.raw));
             continue;
-        if (r.is == rule::kind::service_token && put.contains(r.id) && is_gone(g, r.id)) {
+        }
+        if (has(wanted, r.id))
+            continue;
+        const bool put = is_put_by_us(g, r.id);
+        if ((put && is_gone(g, r.id)) || is_over(r.id)) {
             retires = true;
             edit.remove.push_back(r.id);
-        } else if (r.is == rule::kind::service_token && retired.contains(r.id)) {
-            retires = true;
-            edit.remove.push_back(r.id);
-        } else if (r.is == rule::kind::service_token && put.contains(r.id)) {
+        } else if (put) {
             if (!is_orphan(g, r.id))
                 continue;
             orphans = true;
@@ -410,7 +412,7 @@ void judge::judge_grant(grant& g) {
                 overwriting_.insert(resource);
             }
         } else {
-            foreign.push_back(r.is == rule::kind::service_token ? "token " + r.id : printable(r.raw));
+            foreign.push_back("token " + r.id);
         }
     }
     if (!edit.add.empty() || !edit.remove.empty()) {
@@ -427,14 +429,13 @@ void judge::judge_grant(grant& g) {
               g.observing);
         return;
     }
-    for (const auto* other : policies_of(g).by_name.at(own.name)) {
+    for (const auto* other : g.policies->by_name.at(own.name)) {
         const auto& p = *other;
         // A lost reply, or two processes at once: it admits nobody whom ours does not, but for those whose time is
         // over.
         bool twin = &p != &own && !p.reusable && p.decides == own.decides && p.exclude == own.exclude &&
                     p.require == own.require && std::all_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-                        return r.is == rule::kind::service_token &&
-                               (std::binary_search(wanted.begin(), wanted.end(), r.id) || retired.contains(r.id));
+                        return r.is == rule::kind::service_token && (has(wanted, r.id) || is_over(r.id));
                     });
         if (!twin)
             continue;
@@ -446,11 +447,11 @@ void judge::judge_grant(grant& g) {
     }
     const auto& account = *world_.accounts.at(g.binding->account);
     for (const auto& id : wanted) {
-        if (satisfied(own, account.groups, {id, {}}))
+        if (satisfied(own, account.groups, {std::string{id}, {}}))
             continue;
         g.narrowed = true;
         tell(resource, "Bound", status::unknown, reason::policy_changed,
-             shown(own, *g.app) + " has a require or exclude rule that may keep token " + id +
+             shown(own, *g.app) + " has a require or exclude rule that may keep token " + std::string{id} +
                  " out; it is left as it is",
              weight::told);
     }
@@ -473,8 +474,13 @@ void judge::judge_grants() {
         });
         if (g.app == nullptr)
             continue;
-        auto ids = wanted_ids(*g.binding);
-        index_.at(&*world_.accounts.at(g.binding->account)).bound[g.app->id].insert(ids.begin(), ids.end());
+        g.wanted = wanted_ids(*g.binding);
+        auto& bound = index_.at(&*world_.accounts.at(g.binding->account)).bound[g.app->id];
+        bound.insert(bound.end(), g.wanted.begin(), g.wanted.end());
+    }
+    for (auto& [account, index] : index_) {
+        for (auto& [app, ids] : index.bound)
+            std::sort(ids.begin(), ids.end());
     }
     for (auto& g : grants_)
         judge_grant(g);

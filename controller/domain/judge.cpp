@@ -99,40 +99,42 @@ judge::judge(const desired& wanted, const observed& world, const settings& how, 
              const std::set<std::string>& busy)
     : wanted_(wanted), world_(world), how_(how), now_(now), busy_(busy) {
     for (const auto& [name, view] : world.accounts) {
-        if (!view)
-            continue;
-        auto& index = index_[&*view];
-        for (const auto& token : view->tokens) {
-            index.by_id.emplace(token.id, &token);
-            index.by_client.emplace(token.client_id, &token);
-            index.by_name[token.name].push_back(&token);
-        }
-        for (const auto& app : view->applications) {
-            auto& policies = index.policies[&app];
-            for (const auto& policy : app.policies) {
-                if (policy.reusable)
-                    index.users[policy.id].push_back(&app);
-                policies.by_id.emplace(policy.id, &policy);
-                policies.by_name[policy.name].push_back(&policy);
-                for (const auto& r : policy.include) {
-                    if (r.is != rule::kind::service_token)
-                        continue;
-                    auto& naming = policies.by_token[r.id];
-                    if (naming.empty() || naming.back() != &policy)
-                        naming.push_back(&policy);
-                }
-                if (policy.decides == decision::bypass)
-                    policies.bypasses.push_back(&policy);
-                policies.highest = std::max(policies.highest, policy.precedence);
-            }
-        }
+        if (view)
+            index_.try_emplace(&*view, *view);
     }
-    for (const auto& [name, vault] : world.vaults) {
-        if (!vault || !vault->state)
-            continue;
-        for (const auto& [token, r] : vault->state->records) {
-            for (const auto& note : r.policies)
-                put_[{note.binding, note.application}].insert(note.put.begin(), note.put.end());
+    if (!how.only.empty())
+        meant_ = documents_of(wanted, how.only);
+    life_of_.reserve(wanted.tokens.size());
+    for (std::size_t i = 0; i < wanted.tokens.size(); ++i)
+        life_of_.emplace(wanted.tokens[i].name, i);
+}
+
+judge::account_index::account_index(const account_view& account) : applications(account) {
+    by_id.reserve(account.tokens.size());
+    by_client.reserve(account.tokens.size());
+    by_name.reserve(account.tokens.size());
+    for (const auto& token : account.tokens) {
+        by_id.emplace(token.id, &token);
+        by_client.emplace(token.client_id, &token);
+        by_name[token.name].push_back(&token);
+    }
+    for (const auto& app : account.applications) {
+        auto& index = policies[&app];
+        for (const auto& policy : app.policies) {
+            if (policy.reusable)
+                users[policy.id].push_back(&app);
+            index.by_id.emplace(policy.id, &policy);
+            index.by_name[policy.name].push_back(&policy);
+            for (const auto& r : policy.include) {
+                if (r.is != rule::kind::service_token)
+                    continue;
+                auto& naming = index.by_token[r.id];
+                if (naming.empty() || naming.back() != &policy)
+                    naming.push_back(&policy);
+            }
+            if (policy.decides == decision::bypass)
+                index.bypasses.push_back(&policy);
+            index.highest = std::max(index.highest, policy.precedence);
         }
     }
 }
@@ -147,7 +149,36 @@ const record* judge::record_of(const std::string& token) const {
     return nullptr;
 }
 
-void judge::find_relied_on() {
+const std::vector<const judge::named_record*>& judge::records_with(const std::string& token_id) {
+    static const std::vector<const named_record*> none;
+    if (!records_with_) {
+        records_with_.emplace();
+        for (const auto& [name, vault] : world_.vaults) {
+            if (!vault || !vault->state)
+                continue;
+            for (const auto& entry : vault->state->records) {
+                if (entry.second.current)
+                    (*records_with_)[entry.second.current->token_id].push_back(&entry);
+            }
+        }
+    }
+    auto at = records_with_->find(token_id);
+    return at == records_with_->end() ? none : at->second;
+}
+
+const life* judge::life_with(const std::string& token_id) {
+    if (!life_with_) {
+        life_with_.emplace();
+        for (const auto& l : lives_) {
+            if (l.current)
+                life_with_->emplace(l.current->token_id, &l);
+        }
+    }
+    auto at = life_with_->find(token_id);
+    return at == life_with_->end() ? nullptr : at->second;
+}
+
+void judge::find_holders() {
     for (const auto& [name, vault] : world_.vaults) {
         if (!vault)
             continue;
@@ -155,7 +186,7 @@ void judge::find_relied_on() {
             if (!folder)
                 continue;
             for (const auto& [key, value] : folder->values)
-                relied_on_.insert(value.client_id);
+                holders_[value.client_id].push_back({&path, &key, &value.fingerprint, nullptr});
         }
     }
     for (const auto& [name, account] : world_.heroku) {
@@ -164,19 +195,25 @@ void judge::find_relied_on() {
         for (const auto& [app, view] : account->apps) {
             if (!view)
                 continue;
-            for (const auto& [binding, value] : view->values) {
-                // What nobody will bring up to date does not keep a compromised credential alive.
-                if (const auto* left = record_of(token_of_left_name(binding)); left == nullptr || !is_hurried(*left))
-                    relied_on_.insert(value.client_id);
-            }
+            for (const auto& [binding, value] : view->values)
+                holders_[value.client_id].push_back({&app, &binding, &value.fingerprint, &value});
         }
     }
-    relied_on_.erase(std::string{});
+}
+
+bool judge::is_relied_on(const std::string& client_id) const {
+    auto at = holders_.find(client_id);
+    return !client_id.empty() && at != holders_.end() &&
+           std::any_of(at->second.begin(), at->second.end(), [&](const holder& h) {
+               // What nobody will bring up to date does not keep a compromised credential alive.
+               const auto* left = h.in_app == nullptr ? nullptr : record_of(token_of_left_name(*h.name));
+               return left == nullptr || !is_hurried(*left);
+           });
 }
 
 bool judge::is_relied_on(const account_view& account, const std::string& token_id) const {
     const auto* token = token_by_id(account, token_id);
-    return token == nullptr || relied_on_.contains(token->client_id);
+    return token == nullptr || is_relied_on(token->client_id);
 }
 
 // Whatever led to it: no token of which a vault key or an app holds the credential is disabled or deleted.
@@ -201,13 +238,15 @@ bool judge::would_cut_off(const step& s) {
 }
 
 judgement judge::run() {
-    find_relied_on();
+    find_holders();
     connections();
     find_grants();
+    // Where all is as declared: of each token four, of each place that is bound or served one.
+    out_.conditions.reserve(4 * wanted_.tokens.size() + grants_.size() + wanted_.heroku_bindings.size() +
+                            out_.conditions.size());
+    lives_.reserve(wanted_.tokens.size());
     for (const auto& token : wanted_.tokens)
         lives_.push_back(find(token));
-    for (std::size_t i = 0; i < lives_.size(); ++i)
-        life_of_.emplace(lives_[i].spec->name, i);
     for (std::size_t i = 0; i < grants_.size(); ++i) {
         for (const auto& token : grants_[i].binding->tokens) {
             if (auto at = life_of_.find(token); at != life_of_.end())
@@ -284,7 +323,7 @@ bool judge::awaits_approval(const step& s) {
 }
 
 bool judge::is_meant(const std::string& resource) const {
-    return how_.only.empty() || resource.starts_with("InfisicalVault/") || concerns(wanted_, how_.only, resource);
+    return how_.only.empty() || resource.starts_with("InfisicalVault/") || meant_.contains(resource);
 }
 
 void judge::offer(step s, bool observing) {
@@ -343,15 +382,17 @@ judgement next(const desired& wanted, const observed& world, const settings& how
     return judge{wanted, world, how, now, busy}.run();
 }
 
-bool concerns(const desired& wanted, const std::string& token, const std::string& resource) {
-    if (resource == "ServiceToken/" + token)
-        return true;
+std::set<std::string> documents_of(const desired& wanted, const std::string& token) {
+    std::set<std::string> out{"ServiceToken/" + token};
     for (const auto& b : wanted.bindings) {
-        if (resource == "AccessBinding/" + b.name)
-            return std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end();
+        if (std::find(b.tokens.begin(), b.tokens.end(), token) != b.tokens.end())
+            out.insert("AccessBinding/" + b.name);
     }
-    return std::any_of(wanted.heroku_bindings.begin(), wanted.heroku_bindings.end(),
-                       [&](const auto& b) { return resource == "HerokuBinding/" + b.name && b.token == token; });
+    for (const auto& b : wanted.heroku_bindings) {
+        if (b.token == token)
+            out.insert("HerokuBinding/" + b.name);
+    }
+    return out;
 }
 
 } // namespace postern::domain

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -24,13 +25,27 @@ namespace postern::domain {
 // How long Cloudflare lets a previous secret live, less what a request may take.
 inline constexpr duration longest_cut_off = std::chrono::hours{30 * 24} - std::chrono::minutes{1};
 
+// The policies of one application, in their order.
+struct policy_index {
+    std::unordered_map<std::string_view, const live_policy*> by_id;
+    std::unordered_map<std::string_view, std::vector<const live_policy*>> by_name;
+    std::unordered_map<std::string_view, std::vector<const live_policy*>> by_token; // that includes it
+    std::vector<const live_policy*> bypasses;
+    int highest = 0; // precedence
+
+    // Those that include one of these tokens.
+    std::vector<const live_policy*> naming(const std::vector<std::string_view>& ids) const;
+};
+
 // Policies of one binding on one application.
 struct grant {
     const access_binding* binding = nullptr;
-    const live_application* app = nullptr; // null: `trouble` says why
-    std::optional<problem> trouble;        // the application or its hosts cannot be used
-    std::vector<site> where;               // where a credential is proved
-    const live_policy* own = nullptr;      // the binding's policy, if there is one that can do the work
+    const live_application* app = nullptr;  // null: `trouble` says why
+    const policy_index* policies = nullptr; // of the application
+    std::optional<problem> trouble;         // the application or its hosts cannot be used
+    std::span<const site> where;            // where a credential is proved
+    std::vector<std::string_view> wanted;   // sorted ids of the tokens that its policy must admit
+    const live_policy* own = nullptr;       // the binding's policy, if there is one that can do the work
     bool observing = false;
     bool narrowed = false; // its policy has rules that may keep a bound token out
     bool stuck = false;    // its policy needs a person
@@ -80,8 +95,13 @@ private:
 
     // ---- shared (judge.cpp)
     void connections();
-    void find_relied_on();
+    void find_holders();
     const record* record_of(const std::string& token) const; // null: there is none, or no such token
+    using named_record = std::map<std::string, record>::value_type;
+    // By token name, those in which this token is the one in force.
+    const std::vector<const named_record*>& records_with(const std::string& token_id);
+    // The first in which this token is in force; null: none.
+    const life* life_with(const std::string& token_id);
     // Takes the step into the judgement unless something it needs is busy, it has failed too often, or it must wait.
     void offer(step s, bool observing = false);
     bool awaits_approval(const step& s);
@@ -90,7 +110,9 @@ private:
     void wake_at(instant at);
     // Whether anybody asked about this resource.
     bool is_meant(const std::string& resource) const;
-    // Whether a vault key or an app holds a credential of this token; of one that no list shows nobody knows.
+    // Whether a vault key or an app holds a credential of this client id.
+    bool is_relied_on(const std::string& client_id) const;
+    // The same of a token; of one that no list shows nobody knows.
     bool is_relied_on(const account_view& account, const std::string& token_id) const;
     // Whether taking this step would end a credential that somebody relies on.
     bool would_cut_off(const step& s);
@@ -105,7 +127,6 @@ private:
     // ---- life.cpp, chain.cpp, upkeep.cpp, proving.cpp, recording.cpp
     life find(const service_token& spec);
     void doubt_empty_list(life& l);
-    bool wanted_token(const std::string& name) const;
     bool prove_absence(const life& l, const std::string& token_id, std::string_view why);
     bool is_hopeless(const life& l) const;
     void find_current(life& l);
@@ -145,6 +166,7 @@ private:
     bool available(const life& l, const std::string& fingerprint) const;
     bool is_held(const life& l, const std::string& fingerprint) const;
     bool is_consumed(const life& l, const std::string& fingerprint) const;
+    const application_index& applications_of(const account_view& a) const;
     const std::vector<const live_token*>& tokens_by_name(const account_view& a, const std::string& name) const;
     const live_token* token_by_id(const account_view& a, const std::string& id) const;
     const live_token* token_by_client(const account_view& a, const std::string& client_id) const;
@@ -184,15 +206,15 @@ private:
     void find_grants();
     void judge_grants();
     void judge_grant(grant& g);
-    std::vector<std::string> wanted_ids(const access_binding& b) const;
-    std::set<std::string> retired_ids(const access_binding& b) const;
-    bool correct_allow(grant& g, const std::vector<std::string>& wanted);
-    const live_policy* find_own(const grant& g, const std::vector<std::string>& wanted);
-    bool bound_everywhere(const grant& g, const live_policy& p, const std::vector<std::string>& ids) const;
+    std::vector<std::string_view> wanted_ids(const access_binding& b) const;
+    std::set<std::string_view> retired_ids(const access_binding& b) const;
+    bool correct_allow(grant& g);
+    const live_policy* find_own(const grant& g) const;
+    bool bound_everywhere(const grant& g, const live_policy& p) const;
     bool is_gone(const grant& g, const std::string& id);
     bool is_orphan(const grant& g, const std::string& id);
     int used_by(const std::string& account, const std::string& policy) const;
-    std::set<std::string> put_by_us(const grant& g) const;
+    bool is_put_by_us(const grant& g, const std::string& id);
 
     // ---- delivery.cpp
     // Yes once every bound app that can be served holds `fingerprint`.
@@ -223,6 +245,7 @@ private:
 
     // ---- leaving.cpp
     void left_git();
+    const life* heir_of(const std::string& token_id);
     void forget_left(const std::string& vault, const state_view& state, const std::string& token, std::string words);
     void leave(const std::string& vault, const state_view& state, const std::string& token, const record& r);
 
@@ -231,39 +254,48 @@ private:
     const settings& how_;
     instant now_;
     const std::set<std::string>& busy_;
-
-    // The policies of one application, in their order.
-    struct policy_index {
-        std::unordered_map<std::string_view, const live_policy*> by_id;
-        std::unordered_map<std::string_view, std::vector<const live_policy*>> by_name;
-        std::unordered_map<std::string_view, std::vector<const live_policy*>> by_token; // that includes it
-        std::vector<const live_policy*> bypasses;
-        int highest = 0; // precedence
-    };
-    const policy_index& policies_of(const grant& g) const;
-    static std::vector<const live_policy*> naming(const policy_index& index, const std::vector<std::string>& ids);
+    std::set<std::string> meant_; // documents of the one token that was asked about
 
     struct account_index {
-        std::unordered_map<std::string, const live_token*> by_id;
-        std::unordered_map<std::string, const live_token*> by_client;
-        std::unordered_map<std::string, std::vector<const live_token*>> by_name;
+        explicit account_index(const account_view& account);
+
+        std::unordered_map<std::string_view, const live_token*> by_id;
+        std::unordered_map<std::string_view, const live_token*> by_client;
+        std::unordered_map<std::string_view, std::vector<const live_token*>> by_name;
+        application_index applications;
         // Reusable policies: which applications use them.
-        std::unordered_map<std::string, std::vector<const live_application*>> users;
+        std::unordered_map<std::string_view, std::vector<const live_application*>> users;
         std::unordered_map<const live_application*, policy_index> policies;
-        // Token ids that the specs bind to an application.
-        std::unordered_map<std::string, std::set<std::string>> bound;
+        // By application id, the sorted ids of the tokens that the specs bind to it.
+        std::unordered_map<std::string_view, std::vector<std::string_view>> bound;
     };
     std::map<const account_view*, account_index> index_;
+    // Where credentials are proved, by application, and by the path and the hosts of the smoke test.
+    using places = std::variant<std::vector<site>, problem>;
+    std::unordered_map<const live_application*, std::map<std::pair<std::string_view, std::vector<std::string>>, places>>
+        places_;
+    // A vault key that holds a credential, or the variables of an app that do.
+    struct holder {
+        const std::string* place;       // a folder, or an app
+        const std::string* name;        // the key; or a HerokuBinding's name, or left_name()
+        const std::string* fingerprint; // of what it holds
+        const app_value* in_app;        // null: a vault key
+    };
+    std::unordered_map<std::string_view, std::vector<holder>> holders_; // by client id, the keys first
+    // Made when they are first asked for, which a world that is as declared does not.
+    std::optional<std::unordered_map<std::string_view, std::vector<const named_record*>>> records_with_;
+    std::optional<std::unordered_map<std::string_view, const life*>> life_with_;
     // What the records say we put into the policy of a binding on an application.
-    std::map<std::pair<std::string, std::string>, std::set<std::string>> put_;
+    std::optional<std::map<std::pair<std::string_view, std::string_view>, std::set<std::string_view>>> put_;
+    // How many tokens in force the records know of an account whose list shows none.
+    std::map<std::pair<const state_view*, std::string_view>, std::size_t> doubted_;
     std::vector<life> lives_;
-    std::unordered_map<std::string, std::size_t> life_of_; // token name → index
+    std::unordered_map<std::string_view, std::size_t> life_of_; // token name → index
     std::vector<grant> grants_;
-    std::set<std::pair<std::string, std::string>> bound_; // (binding, application id)
-    std::set<std::string> unresolved_;                    // bindings of which an application could not be resolved
+    std::unordered_map<std::string_view, std::vector<std::string_view>> bound_; // binding → ids of its applications
+    std::set<std::string> unresolved_; // bindings of which an application could not be resolved
 
     std::map<std::string, std::string> sweepable_; // token id → account
-    std::set<std::string> relied_on_;              // client ids that the vault's consumers' keys and the apps hold
     judgement out_;
     std::vector<step> own_;                                 // what would restart this very process
     bool own_served_ = false;                               // they have been looked at

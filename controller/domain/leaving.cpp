@@ -13,6 +13,14 @@ bool is_ours_id(const std::vector<const credential*>& credentials, const std::st
     return std::any_of(credentials.begin(), credentials.end(), [&](const auto* c) { return c->token_id == id; });
 }
 
+// Of two that stand in one list, either of which may be null.
+template<class T>
+const T* earlier(const T* one, const T* other) {
+    if (one == nullptr || other == nullptr)
+        return one == nullptr ? other : one;
+    return std::min(one, other);
+}
+
 // The step that unsets the variables which hold `fingerprint`.
 steps::deliver withdrawal(const std::string& token, const delivery_note& note, const std::string& fingerprint) {
     const auto& vars = note.vars;
@@ -42,18 +50,25 @@ void judge::left_git() {
     }
 }
 
+// The first whose record has the token in force, and says that it was confirmed; null: none.
+const life* judge::heir_of(const std::string& token_id) {
+    const life* first = nullptr;
+    for (const auto* kept : records_with(token_id)) {
+        const auto& [name, r] = *kept;
+        auto at = life_of_.find(name);
+        if (at != life_of_.end() && lives_[at->second].rec == &r && r.confirmed == r.current->fingerprint)
+            first = earlier<life>(first, &lives_[at->second]);
+    }
+    return first;
+}
+
 void judge::leave(const std::string& vault, const state_view& state, const std::string& token, const record& r) {
     const auto resource = "ServiceToken/" + token;
     auto block = [&](std::string_view why, std::string message, weight heft = weight::blocked) {
         tell(resource, "Ready", status::unknown, why, std::move(message), heft);
     };
-    for (const auto& l : lives_) {
-        bool taken_over = r.current && l.rec != nullptr && l.rec->current &&
-                          l.rec->confirmed == l.rec->current->fingerprint &&
-                          l.rec->current->token_id == r.current->token_id;
-        if (!taken_over)
-            continue;
-        const auto words = "its token is kept for ServiceToken " + l.spec->name + " now";
+    if (const auto* heir = r.current ? heir_of(r.current->token_id) : nullptr) {
+        const auto words = "its token is kept for ServiceToken " + heir->spec->name + " now";
         return how_.prune ? forget_left(vault, state, token, words) : block(reason::left_git, words, weight::told);
     }
     if (r.deletion == deletion_policy::retain)
@@ -95,12 +110,11 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     std::vector<const credential*> credentials;
     for (const auto& c : all)
         credentials.push_back(&c);
-    for (const auto& l : lives_) {
-        for (const auto* c : credentials) {
-            if (l.current && l.current->token_id == c->token_id)
-                return block(reason::claimed_elsewhere, "ServiceToken " + l.spec->name + " now uses its token");
-        }
-    }
+    const life* user = nullptr;
+    for (const auto* c : credentials)
+        user = earlier(user, life_with(c->token_id));
+    if (user != nullptr)
+        return block(reason::claimed_elsewhere, "ServiceToken " + user->spec->name + " now uses its token");
     auto is_ours = [&](const std::string& fingerprint) {
         return !fingerprint.empty() && std::any_of(credentials.begin(), credentials.end(),
                                                    [&](const auto* c) { return c->fingerprint == fingerprint; });
@@ -159,7 +173,7 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
                   steps::delete_key{vault, r.path, r.key, at->second.fingerprint});
 
     for (const auto& c : all) {
-        if (relied_on_.contains(c.client_id))
+        if (is_relied_on(c.client_id))
             return block(reason::still_held, "a vault key or an app of another document holds its credential");
     }
 
@@ -168,9 +182,8 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     for (const auto& c : all)
         all_ids.push_back(c.token_id);
     for (const auto& note : r.policies) {
-        for (const auto& app : account->second->applications) {
-            if (app.id != note.application)
-                continue;
+        for (const auto* listed : applications_of(*account->second).with_id(note.application)) {
+            const auto& app = *listed;
             for (const auto& p : app.policies) {
                 if (p.id != note.policy)
                     continue;
@@ -205,14 +218,15 @@ void judge::leave(const std::string& vault, const state_view& state, const std::
     }
 
     // 3. The token, 4. what is kept of it.
-    for (const auto& live : account->second->tokens) {
-        if (!is_ours_id(credentials, live.id))
-            continue;
-        if (auto who = referrers(*account->second, live.id); !who.empty())
-            return block(reason::still_referenced, "token " + live.id + " cannot be deleted while " + join(who, ", ") +
+    const live_token* live = nullptr;
+    for (const auto& c : all)
+        live = earlier(live, token_by_id(*account->second, c.token_id));
+    if (live != nullptr) {
+        if (auto who = referrers(*account->second, live->id); !who.empty())
+            return block(reason::still_referenced, "token " + live->id + " cannot be deleted while " + join(who, ", ") +
                                                        " names it: take it out there");
-        return go("service token " + live.id + " \"" + printable(live.name) + "\"", "the token goes",
-                  {"token:" + token}, steps::delete_token{r.account, live.id});
+        return go("service token " + live->id + " \"" + printable(live->name) + "\"", "the token goes",
+                  {"token:" + token}, steps::delete_token{r.account, live->id});
     }
     for (const auto& c : all) {
         auto asked = account->second->proved_absent.find(c.token_id);

@@ -18,6 +18,10 @@ const vault_value* value_of(const folder_view& folder, const std::string& key) {
 
 } // namespace
 
+const application_index& judge::applications_of(const account_view& a) const {
+    return index_.at(&a).applications;
+}
+
 const std::vector<const live_token*>& judge::tokens_by_name(const account_view& a, const std::string& name) const {
     static const std::vector<const live_token*> none;
     const auto& index = index_.at(&a).by_name;
@@ -83,11 +87,14 @@ life judge::find(const service_token& spec) {
 // A list that shows no token at all, though records know some: each one's own GET has to prove that it is gone, and
 // until then nothing is decided.
 void judge::doubt_empty_list(life& l) {
-    std::size_t known = 0;
-    for (const auto& [token, r] : l.state->records) {
-        bool counts = r.current && r.account == l.spec->account && wanted_token(token) &&
-                      !l.account->proved_absent.contains(r.current->token_id);
-        known += counts ? 1 : 0;
+    const auto [counted, fresh] = doubted_.try_emplace({l.state, l.spec->account});
+    auto& known = counted->second;
+    if (fresh) {
+        for (const auto& [token, r] : l.state->records) {
+            bool counts = r.current && r.account == l.spec->account && life_of_.contains(token) &&
+                          !l.account->proved_absent.contains(r.current->token_id);
+            known += counts ? 1 : 0;
+        }
     }
     // A credential on its way may be one of those that the list hides.
     bool hidden = false;
@@ -105,10 +112,6 @@ void judge::doubt_empty_list(life& l) {
         prove_absence(l, l.rec->previous->token_id, reason::empty_list);
     if (l.rec != nullptr && l.rec->current && token_by_id(*l.account, l.rec->current->token_id) == nullptr)
         prove_absence(l, l.rec->current->token_id, reason::empty_list);
-}
-
-bool judge::wanted_token(const std::string& name) const {
-    return std::any_of(wanted_.tokens.begin(), wanted_.tokens.end(), [&](const auto& t) { return t.name == name; });
 }
 
 // True once the token's own GET said 404 in this pass; else that GET is offered.

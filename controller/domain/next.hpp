@@ -56,8 +56,8 @@ struct judgement {
     bool refresh = false;              // the world must be read again before more can be decided
 };
 
-// Whether a document ("HerokuBinding/probe") is this ServiceToken's, or a binding of it.
-bool concerns(const desired& wanted, const std::string& token, const std::string& resource);
+// This ServiceToken's document and those of its bindings: "HerokuBinding/probe".
+std::set<std::string> documents_of(const desired& wanted, const std::string& token);
 
 // The steps that may be taken now. `busy` holds the locks of steps that are under way: nothing that needs one is
 // offered.

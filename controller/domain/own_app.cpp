@@ -1,7 +1,7 @@
 #include "base/text.hpp"
 #include "domain/judge.hpp"
 
-#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 // The Heroku app that this process runs on: setting its config vars restarts it. A crash loses nothing, but what the
@@ -52,8 +52,9 @@ void judge::serve_own_app() {
 // unless it is another delivery. Rotations that wait their turn wait for this one, too.
 std::vector<std::string> judge::unfinished() const {
     std::vector<std::string> out;
+    std::unordered_set<std::string> told;
     auto add = [&](std::string what) {
-        if (std::find(out.begin(), out.end(), what) == out.end())
+        if (told.insert(what).second)
             out.push_back(std::move(what));
     };
     for (const auto& s : out_.steps)

@@ -86,15 +86,14 @@ record judge::settled_record(const life& l) const {
     std::erase_if(r.policies, [&](const policy_note& note) {
         if (is_bound(note))
             return false;
-        bool listed = false;
-        for (const auto& app : l.account->applications) {
-            listed = listed || app.id == note.application;
-            for (const auto& p : app.policies) {
-                if (app.id == note.application && p.id == note.policy && !left_members(note, p).empty())
+        const auto& listed = applications_of(*l.account).with_id(note.application);
+        for (const auto* app : listed) {
+            for (const auto& p : app->policies) {
+                if (p.id == note.policy && !left_members(note, p).empty())
                     return false;
             }
         }
-        return listed;
+        return !listed.empty();
     });
     std::sort(r.policies.begin(), r.policies.end(), [](const auto& a, const auto& b) {
         return std::tie(a.binding, a.application) < std::tie(b.binding, b.application);

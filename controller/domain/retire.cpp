@@ -33,38 +33,19 @@ bool is_hurried(const record& r) {
 std::vector<std::string> judge::laggards(const life& l, bool& left) const {
     const auto& p = *l.rec->previous;
     bool in_place = p.token_id == l.current->token_id;
-    auto is_it = [&](const std::string& client_id, const std::string& fingerprint) {
-        return client_id == p.client_id && (!in_place || fingerprint == p.fingerprint);
-    };
     std::vector<std::string> out;
-    for (const auto& [name, vault] : world_.vaults) {
-        if (!vault)
-            continue;
-        for (const auto& [path, folder] : vault->folders) {
-            if (!folder)
+    if (auto at = holders_.find(p.client_id); at != holders_.end()) {
+        for (const auto& h : at->second) {
+            if ((in_place && *h.fingerprint != p.fingerprint) || (h.in_app != nullptr && h.in_app->absent))
                 continue;
-            for (const auto& [key, value] : folder->values) {
-                if (is_it(value.client_id, value.fingerprint))
-                    out.push_back("vault key " + key + " in " + path);
-            }
-        }
-    }
-    for (const auto& [name, account] : world_.heroku) {
-        if (!account)
-            continue;
-        for (const auto& [app, view] : account->apps) {
-            if (!view)
-                continue;
-            for (const auto& [binding, value] : view->values) {
-                if (value.absent || !is_it(value.client_id, value.fingerprint))
-                    continue;
-                if (token_of_left_name(binding).empty()) {
-                    out.push_back("app " + app);
-                } else if (!is_hurried(*l.rec)) {
-                    left = true;
-                    out.push_back(binding.substr(binding.rfind('/') + 1) + " on app " + app +
-                                  ", which no HerokuBinding names any more");
-                }
+            if (h.in_app == nullptr) {
+                out.push_back("vault key " + *h.name + " in " + *h.place);
+            } else if (token_of_left_name(*h.name).empty()) {
+                out.push_back("app " + *h.place);
+            } else if (!is_hurried(*l.rec)) {
+                left = true;
+                out.push_back(h.name->substr(h.name->rfind('/') + 1) + " on app " + *h.place +
+                              ", which no HerokuBinding names any more");
             }
         }
     }
@@ -78,10 +59,10 @@ std::vector<std::string> judge::laggards(const life& l, bool& left) const {
         return out; // once it is disabled nobody uses it: what is seen of it is our own try
     // Quiet for the second half of the overlap is quiet; our own knocks are no use of it.
     auto quiet_since = *l.rec->previous_until - l.spec->overlap / 2;
-    bool by_us = std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {
+    auto is_by_us = [&](const auto& entry) {
         return entry.first.fingerprint == p.fingerprint && near(entry.second.at, *token->last_seen_at);
-    });
-    if (*token->last_seen_at > quiet_since && !by_us)
+    };
+    if (*token->last_seen_at > quiet_since && std::none_of(world_.proofs.begin(), world_.proofs.end(), is_by_us))
         out.push_back("somebody who used it at " + format_instant(*token->last_seen_at));
     return out;
 }

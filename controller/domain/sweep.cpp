@@ -75,7 +75,7 @@ void judge::find_sweepable() {
                     continue;
                 if (!known)
                     known.emplace(state);
-                if (known->covers(token, nonce) || relied_on_.contains(token.client_id))
+                if (known->covers(token, nonce) || is_relied_on(token.client_id))
                     continue;
                 const auto old = token.created_at.value_or(instant{}) - account->skew + 2 * how_.request_timeout;
                 if (now_ < old)

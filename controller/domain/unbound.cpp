@@ -17,7 +17,10 @@ bool names_nobody_else(const live_policy& p, const std::vector<std::string>& ids
 
 // Whether a binding still asks for what the note is about; where its application cannot be resolved, nobody knows.
 bool judge::is_bound(const policy_note& note) const {
-    return bound_.contains({note.binding, note.application}) || unresolved_.contains(note.binding);
+    const auto at = bound_.find(note.binding);
+    return (at != bound_.end() &&
+            std::find(at->second.begin(), at->second.end(), note.application) != at->second.end()) ||
+           unresolved_.contains(note.binding);
 }
 
 // Ids that we put into a policy and that no other binding wants there.
@@ -27,9 +30,8 @@ std::vector<std::string> judge::left_members(const policy_note& note, const live
         if (r.is != rule::kind::service_token || std::find(note.put.begin(), note.put.end(), r.id) == note.put.end())
             continue;
         bool wanted = std::any_of(grants_.begin(), grants_.end(), [&](const grant& g) {
-            auto ids = g.own == &p || (g.own != nullptr && g.own->id == p.id) ? wanted_ids(*g.binding)
-                                                                              : std::vector<std::string>{};
-            return std::binary_search(ids.begin(), ids.end(), r.id);
+            return g.own != nullptr && g.own->id == p.id &&
+                   std::binary_search(g.wanted.begin(), g.wanted.end(), std::string_view{r.id});
         });
         if (!wanted && std::find(out.begin(), out.end(), r.id) == out.end())
             out.push_back(r.id);
@@ -41,9 +43,8 @@ void judge::left_policies(life& l) {
     for (const auto& note : l.rec->policies) {
         if (is_bound(note))
             continue;
-        for (const auto& app : l.account->applications) {
-            if (app.id != note.application)
-                continue;
+        for (const auto* listed : applications_of(*l.account).with_id(note.application)) {
+            const auto& app = *listed;
             for (const auto& p : app.policies) {
                 auto members = p.id == note.policy ? left_members(note, p) : std::vector<std::string>{};
                 if (members.empty())

@@ -84,6 +84,16 @@ bool passed(const domain::outcome& came) {
     return came.proved && came.proved->last == domain::verdict::passed;
 }
 
+// After so many no fixed point is hoped for.
+std::size_t most_steps_for(const domain::desired& wanted) {
+    std::size_t objects = wanted.tokens.size();
+    for (const auto& binding : wanted.bindings)
+        objects += binding.applications.size() * std::max<std::size_t>(1, binding.tokens.size());
+    for (const auto& binding : wanted.heroku_bindings)
+        objects += binding.apps.size();
+    return 200 + 60 * objects;
+}
+
 domain::outcome outcome_of(std::exception_ptr thrown) {
     std::string what = "unknown exception";
     try {
@@ -100,7 +110,7 @@ domain::outcome outcome_of(std::exception_ptr thrown) {
 pass::pass(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt, progress& watcher,
            pass_settings settings, const asio::any_io_executor& executor)
     : around_(around), reader_(reader), world_(world), halt_(halt), watcher_(watcher), settings_(settings),
-      executor_(executor), hands_(around, world, halt), bell_(executor) {
+      executor_(executor), hands_(around, world, halt), bell_(executor), most_steps_(most_steps_for(around.wanted)) {
     hands_.on_rest = [this] { bell_.ring(); };
 }
 
@@ -262,19 +272,11 @@ bool pass::free(const domain::step& s) const {
     return std::none_of(s.locks.begin(), s.locks.end(), [&](const auto& lock) { return busy_.contains(lock); });
 }
 
-// Of an intent: where what it is for will be asked.
-std::string pass::account_of(const domain::step& s) const {
-    const auto& name = std::get<domain::steps::write_record>(s.what).token;
-    auto spec = std::find_if(around_.wanted.tokens.begin(), around_.wanted.tokens.end(),
-                             [&](const auto& t) { return t.name == name; });
-    return spec == around_.wanted.tokens.end() ? std::string{} : spec->account;
-}
-
 // An intent has a deadline: it is not written where what it is for could not be sent before.
 bool pass::is_held_back(const domain::step& s) {
     if (crowded_.empty() || !begins_something(s))
         return false;
-    auto crowd = crowded_.find(account_of(s));
+    auto crowd = crowded_.find(std::get<domain::steps::write_record>(s.what).value.account);
     if (crowd == crowded_.end() || around_.clock.now() >= crowd->second)
         return false;
     held_back_ = sooner(held_back_, crowd->second);
@@ -292,11 +294,11 @@ void pass::start() {
         }
         auto s = std::move(*at);
         at = queue_.erase(at);
-        if (++taken_ > most_steps()) {
+        if (++taken_ > most_steps_) {
             report_.unsettled = error{error_kind::bug,
                                       "pass",
-                                      "no fixed point within " + std::to_string(most_steps()) +
-                                          " steps; the last was " + domain::word(s) + " " + s.target,
+                                      "no fixed point within " + std::to_string(most_steps_) + " steps; the last was " +
+                                          domain::word(s) + " " + s.target,
                                       0,
                                       {},
                                       {}};
@@ -360,15 +362,6 @@ void pass::take_in(const domain::step& s, domain::outcome came) {
         report_.changes += domain::writes(s) ? 1 : 0;
     }
     domain::effect(world_, s, came, around_.clock.now());
-}
-
-std::size_t pass::most_steps() const {
-    std::size_t objects = around_.wanted.tokens.size();
-    for (const auto& binding : around_.wanted.bindings)
-        objects += binding.applications.size() * std::max<std::size_t>(1, binding.tokens.size());
-    for (const auto& binding : around_.wanted.heroku_bindings)
-        objects += binding.apps.size();
-    return 200 + 60 * objects;
 }
 
 } // namespace postern::run

@@ -80,10 +80,8 @@ private:
     void take_in();
     void take_in(const domain::step& s, domain::outcome came);
     bool may_read_again();
-    std::size_t most_steps() const;
     std::size_t room() const;
     bool free(const domain::step& s) const;
-    std::string account_of(const domain::step& s) const;
     bool is_held_back(const domain::step& s);
     std::optional<instant> crowded_reading() const;
     boost::asio::awaitable<void> wait_until(instant wake);
@@ -107,6 +105,7 @@ private:
     std::optional<instant> held_back_;       // until when the first of the queue is that waits for it
     bool dirty_ = true;                      // something happened since the last judgement
     std::chrono::steady_clock::time_point judge_again_; // at the latest
+    const std::size_t most_steps_;
     std::size_t taken_ = 0;
     net::urgency urgent_ = net::urgency::refresh; // the most urgent that was offered to write
     int idle_readings_ = 0;                       // gathers since something last changed

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -15,18 +16,21 @@ namespace postern::run {
 
 namespace asio = boost::asio;
 
-result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
-                                         instant now) {
+result<std::vector<domain::step>> unfold(const domain::desired& wanted, const domain::observed& seen,
+                                         domain::settings how, instant now) {
     // A round takes one step per application and app: hundreds of tokens on one of them take as many rounds.
     const auto most_rounds = 200 + 4 * wanted.tokens.size();
     how.imagined = true;
     std::vector<domain::step> out;
+    std::optional<domain::observed> world; // as it would be; most often nothing is to be done, and none is needed
     for (std::size_t round = 0; round < most_rounds; ++round) {
-        auto judged = domain::next(wanted, world, how, now);
+        auto judged = domain::next(wanted, world ? *world : seen, how, now);
         if (judged.steps.empty())
             return out;
+        if (!world)
+            world = seen;
         for (auto& s : judged.steps) {
-            domain::effect(world, s, domain::predicted(world, s, now), now);
+            domain::effect(*world, s, domain::predicted(*world, s, now), now);
             if (domain::writes(s))
                 out.push_back(std::move(s));
         }

@@ -10,8 +10,8 @@
 namespace postern::run {
 
 // The steps that write, in the order in which they come up, as if each went as expected and no time passed.
-result<std::vector<domain::step>> unfold(const domain::desired& wanted, domain::observed world, domain::settings how,
-                                         instant now);
+result<std::vector<domain::step>> unfold(const domain::desired& wanted, const domain::observed& seen,
+                                         domain::settings how, instant now);
 
 // What is only observed is judged as the world is, and so tells the next steps alone. This tells where they lead.
 void tell_all_observed(std::vector<domain::condition>& conditions, const domain::desired& wanted,

@@ -9,9 +9,9 @@ WHY = {
                                 "Postern's, and, on a machine with other work, the wait for a core. Not measured alone on a quiet one.",
     "provisioning 1,000 tokens, peak memory": "about 17 MiB are pages of libraries; the rest is the world as it was read, the steps "
                                               "that a judgement offers, and a list of the vault's folder while it is taken apart.",
-    "all as declared": "a judgement looks at every document, binding and policy again, at tens of microseconds a token, and finds "
-                       "an application among all of them once for each that is bound (1,000 tokens take a thirtieth to a fortieth "
-                       "of this). Only one that goes by what has changed would come below.",
+    "all as declared": "a judgement looks at every document, binding and policy again. What it needs is looked up, not searched for, "
+                       "but the maps of so large a world do not fit into the processor's caches, and so a token costs several "
+                       "times what it does in a small one. Only a judgement that goes by what has changed would come well below.",
     "from nothing": "the same, once for each of the rounds in which the steps of a chain follow one another.",
 }
 VERDICT = {True: "met", False: "**missed**", None: ""}
