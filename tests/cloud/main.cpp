@@ -113,14 +113,16 @@ private:
     std::filesystem::path folder_;
 };
 
-void watch_parent(boost::asio::steady_timer& timer, pid_t parent, const std::function<void()>& stop) {
+// Until somebody stops: a timer that has run out already cannot be cancelled any more.
+void watch_parent(boost::asio::steady_timer& timer, pid_t parent, const bool& stopped,
+                  const std::function<void()>& stop) {
     timer.expires_after(std::chrono::milliseconds{250});
-    timer.async_wait([&timer, parent, stop](boost::system::error_code ec) {
-        if (ec)
+    timer.async_wait([&timer, parent, &stopped, stop](boost::system::error_code ec) {
+        if (ec || stopped)
             return;
         if (getppid() != parent)
             return stop();
-        watch_parent(timer, parent, stop);
+        watch_parent(timer, parent, stopped, stop);
     });
 }
 
@@ -139,7 +141,9 @@ void serve(const options& chosen) {
 
     boost::asio::steady_timer parent_watch{io};
     boost::asio::signal_set signals{io, SIGTERM, SIGINT};
+    bool stopped = false;
     auto stop = [&] {
+        stopped = true;
         on_loopback.stop();
         parent_watch.cancel();
         signals.cancel();
@@ -149,7 +153,7 @@ void serve(const options& chosen) {
             stop();
     });
     if (chosen.exit_with_parent)
-        watch_parent(parent_watch, getppid(), stop);
+        watch_parent(parent_watch, getppid(), stopped, stop);
 
     auto line = on_loopback.first_line();
     if (chosen.harbour.tls)
