@@ -61,8 +61,8 @@ result<run::status> from_endpoint(const options& asked) {
 }
 
 // What was saved last, and who leads by now. Whoever was killed still stands in the lease: only renewing it is leading.
-asio::awaitable<result<run::status>> read_saved(run::store& kept, duration patience) {
-    auto loading = kept.load_status();
+asio::awaitable<result<run::status>> read_saved(run::store* kept, duration patience) {
+    auto loading = kept->load_status();
     const auto document = co_await std::move(loading);
     if (document.has_error())
         co_return document.error();
@@ -71,7 +71,7 @@ asio::awaitable<result<run::status>> read_saved(run::store& kept, duration patie
     auto saved = run::parse_status(document.value());
     if (saved.has_error())
         co_return failure(error_kind::unavailable, "store", "what stands there is no status: " + saved.error().what);
-    auto looking = look_for_beat(&kept, patience);
+    auto looking = look_for_beat(kept, patience);
     const auto seen = co_await std::move(looking);
     if (seen.has_error())
         co_return seen.error();
@@ -86,7 +86,7 @@ result<run::status> from_store(const options& asked) {
     const auto kept = open_existing_store(asked);
     if (kept.has_error())
         return kept.error();
-    return wait_for(read_saved(*kept.value(), asked.daemon.lease / 2));
+    return wait_for(read_saved(kept.value().get(), asked.daemon.lease / 2));
 }
 
 } // namespace

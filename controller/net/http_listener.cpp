@@ -197,9 +197,9 @@ struct http_listener::state : std::enable_shared_from_this<state> {
     bool make_room();
     asio::awaitable<void> accept_all();
     asio::awaitable<void> converse(link c);
-    asio::awaitable<error_code> parse(link c, read_buffer& buffer, request_parser& parser, bool header_only);
+    asio::awaitable<error_code> parse(link c, read_buffer* from, request_parser* into, bool header_only);
     // The next request, once something of it is there; nothing where the connection is to end.
-    asio::awaitable<std::optional<incoming>> take(link c, read_buffer& buffer, request_parser& parser);
+    asio::awaitable<std::optional<incoming>> take(link c, read_buffer* from, request_parser* into);
     asio::awaitable<void> refuse(link c, reply with);
     asio::awaitable<void> finish(link c);
     asio::awaitable<reply> ask(link c, incoming what);
@@ -264,8 +264,10 @@ asio::awaitable<bool> http_listener::state::send(link c, std::string text) {
 }
 
 // Reads on until the parser's header, or all of the message, is there.
-asio::awaitable<error_code> http_listener::state::parse(link c, read_buffer& buffer, request_parser& parser,
+asio::awaitable<error_code> http_listener::state::parse(link c, read_buffer* from, request_parser* into,
                                                         bool header_only) {
+    auto& buffer = *from;
+    auto& parser = *into;
     while (!parser.is_done() && !(header_only && parser.is_header_done())) {
         error_code ec;
         if (buffer.size() > 0)
@@ -313,8 +315,9 @@ asio::awaitable<void> http_listener::state::refuse(link c, reply with) {
     co_await std::move(finishing);
 }
 
-asio::awaitable<std::optional<incoming>> http_listener::state::take(link c, read_buffer& buffer,
-                                                                    request_parser& parser) {
+asio::awaitable<std::optional<incoming>> http_listener::state::take(link c, read_buffer* from, request_parser* into) {
+    auto& buffer = *from;
+    auto& parser = *into;
     parser.header_limit(static_cast<std::uint32_t>(limits.header));
     parser.body_limit(limits.body);
     if (buffer.size() == 0) {
@@ -329,7 +332,7 @@ asio::awaitable<std::optional<incoming>> http_listener::state::take(link c, read
     }
     c->now = connection::phase::reading;
     connection::arm(c, limits.request);
-    auto heading = parse(c, buffer, parser, true);
+    auto heading = parse(c, from, into, true);
     auto ec = co_await std::move(heading);
     std::optional<reply> no;
     if (!ec && parser.get().version() >= 11 && parser.get().count(http::field::host) != 1)
@@ -343,7 +346,7 @@ asio::awaitable<std::optional<incoming>> http_listener::state::take(link c, read
         }
     }
     if (!ec && !no) {
-        auto completing = parse(c, buffer, parser, false);
+        auto completing = parse(c, from, into, false);
         ec = co_await std::move(completing);
     }
     if (ec)
@@ -382,7 +385,7 @@ asio::awaitable<void> http_listener::state::converse(link c) {
     read_buffer buffer{64U << 10U};
     for (;;) {
         request_parser parser;
-        auto taking = take(c, buffer, parser);
+        auto taking = take(c, &buffer, &parser);
         auto request = co_await std::move(taking);
         if (!request)
             co_return;
@@ -404,7 +407,7 @@ asio::awaitable<void> http_listener::state::converse(link c) {
 
 http_listener::http_listener(std::shared_ptr<state> of) : state_(std::move(of)) {}
 
-http_listener::~http_listener() {
+http_listener::~http_listener() { // NOLINT(bugprone-exception-escape): what could throw here only ends the program
     close();
 }
 

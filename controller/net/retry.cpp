@@ -40,7 +40,8 @@ std::optional<duration> wait_before_retry(const retry_settings& settings, repeat
     // Half of the wait is fixed, half is chance, so that many clients do not come back together.
     auto doublings = std::min(attempts_made - 1, 20);
     auto wait = std::min(settings.longest_wait, settings.first_wait * (std::int64_t{1} << doublings));
-    wait = wait / 2 + duration{static_cast<std::int64_t>(static_cast<double>(wait.count() / 2) * random)};
+    const auto half = wait / 2;
+    wait = half + duration{static_cast<std::int64_t>(static_cast<double>(half.count()) * random)};
     if (outcome.has_error())
         return wait;
     auto told = read_rate_limit(*outcome, now);

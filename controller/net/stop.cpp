@@ -5,7 +5,7 @@ namespace postern::net {
 namespace asio = boost::asio;
 
 stop::ear::ear(stop& of, asio::cancellation_state callers)
-    : of_(of), callers_(std::move(callers)), signal_(of.waiting_.emplace(of.waiting_.end())) {
+    : of_(of), callers_(callers), signal_(of.waiting_.emplace(of.waiting_.end())) {
     auto hand_on = [at = signal_](asio::cancellation_type how) { at->emit(how); };
     if (auto slot = callers_.slot(); slot.is_connected())
         slot.assign(hand_on);
@@ -28,9 +28,7 @@ void stop::ask() {
 }
 
 asio::awaitable<void> stop::sleep_until(clock& time, instant until) {
-    auto sleep = time.sleep_until(until);
-    auto cut = cut_short(std::move(sleep));
-    co_await std::move(cut);
+    return cut_short(time.sleep_until(until));
 }
 
 } // namespace postern::net

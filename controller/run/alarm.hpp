@@ -17,10 +17,10 @@ public:
             sleep_->ask();
     }
 
-    boost::asio::awaitable<void> wait_until(net::clock& clock, instant until) {
+    boost::asio::awaitable<void> wait_until(net::clock* clock, instant until) {
         if (!rung_) {
             sleep_.emplace();
-            auto nap = sleep_->sleep_until(clock, until);
+            auto nap = sleep_->sleep_until(*clock, until);
             co_await std::move(nap);
         }
         rung_ = false;

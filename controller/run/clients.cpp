@@ -161,8 +161,8 @@ struct clients::cloudflare_connection {
     cloudflare_connection(const wiring& shared, request_trail& trail, const domain::cloudflare_account& account,
                           std::string id, secret key)
         : way(shared, trail, "cloudflare", "CloudflareAccount/" + account.name, api_concurrency, quotas_of(account)),
-          where(place_of(account)), account_id(id),
-          client(way.top(), account.api_url, std::move(id), std::move(key), &shared.clock) {}
+          where(place_of(account)), account_id(std::move(id)),
+          client(way.top(), account.api_url, account_id, std::move(key), &shared.clock) {}
 };
 
 struct clients::heroku_connection {

@@ -108,7 +108,7 @@ asio::awaitable<void> daemon::tend(const char* name, job what) {
 asio::awaitable<void> daemon::ended(std::string_view name) {
     auto runs = [&](const child& c) { return !c.ended && (name.empty() || c.name == name); };
     while (std::any_of(children_.begin(), children_.end(), runs)) {
-        auto nap = child_ended_.wait_until(with_.clock, instant::max());
+        auto nap = child_ended_.wait_until(&with_.clock, instant::max());
         co_await std::move(nap);
     }
 }
@@ -132,7 +132,7 @@ asio::awaitable<void> daemon::follow_documents() {
         const auto wait =
             wanted_ ? settings_.interval
                     : std::min<duration>(settings_.interval, shortest_gap * (1 << std::min(bad_readings_, 6)));
-        auto nap = documents_bell_.wait_until(with_.clock, with_.clock.now() + jittered(wait));
+        auto nap = documents_bell_.wait_until(&with_.clock, with_.clock.now() + jittered(wait));
         co_await std::move(nap);
     }
 }
@@ -295,7 +295,7 @@ asio::awaitable<void> daemon::run() {
         if (!again_) {
             if (settings_.at_rest && next_ > with_.clock.now() + a_while)
                 settings_.at_rest();
-            auto nap = bell_.wait_until(with_.clock, next_);
+            auto nap = bell_.wait_until(&with_.clock, next_);
             co_await std::move(nap);
         }
         if (stopping_)

@@ -100,6 +100,7 @@ struct endpoint::state {
     std::unique_ptr<net::http_listener> door;
 
     net::reply answer(const net::incoming& asked);
+    static asio::awaitable<net::reply> answer_while(std::weak_ptr<state> known, net::incoming asked);
     net::reply route(const net::incoming& asked, const urls::url_view& target);
     std::optional<net::reply> turned_away(const net::incoming& asked) const;
     net::reply ready() const;
@@ -226,6 +227,13 @@ void endpoint::close() {
     state_->door->close();
 }
 
+asio::awaitable<net::reply> endpoint::state::answer_while(std::weak_ptr<state> known, net::incoming asked) {
+    const auto here = known.lock();
+    if (!here)
+        co_return plain(503, "closing");
+    co_return here->answer(asked);
+}
+
 result<std::unique_ptr<endpoint>> open_endpoint(asio::any_io_executor executor, endpoint_settings settings,
                                                 std::function<status()> now, metrics& counted,
                                                 std::function<void()> wake) {
@@ -243,11 +251,8 @@ result<std::unique_ptr<endpoint>> open_endpoint(asio::any_io_executor executor, 
         endpoint::state{std::move(settings), std::move(now), counted, std::move(wake), nullptr});
     // The listener is in the state: a handler that held the state would keep both for ever.
     const std::weak_ptr<endpoint::state> known = made;
-    net::handler handle = [known](net::incoming asked) -> asio::awaitable<net::reply> {
-        const auto here = known.lock();
-        if (!here)
-            co_return plain(503, "closing");
-        co_return here->answer(asked);
+    net::handler handle = [known](net::incoming asked) {
+        return endpoint::state::answer_while(known, std::move(asked));
     };
     auto door = net::listen(std::move(executor), at.value(), std::move(handle));
     if (door.has_error())

@@ -70,11 +70,14 @@ void tell_all_observed(std::vector<domain::condition>& conditions, const domain:
     });
 }
 
-asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt,
-                                progress& watcher, pass_settings settings) {
+namespace {
+
+// Pointers, for a coroutine: what they refer to outlives it, as its caller promises.
+asio::awaitable<plan> look(surroundings around, gatherer* reader, domain::observed* world, net::stop* halt,
+                           progress* watcher, pass_settings settings) {
     settings.takes = extent::looks;
     auto executor = co_await asio::this_coro::executor;
-    pass looks{around, reader, world, halt, watcher, settings, executor};
+    pass looks{around, *reader, *world, *halt, *watcher, settings, executor};
     auto looking = looks.run();
     auto report = co_await std::move(looking);
     plan out;
@@ -84,12 +87,19 @@ asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::o
     out.failure = std::move(report.unsettled);
     if (out.interrupted || out.failure)
         co_return out;
-    auto steps = unfold(around.wanted, world, settings.how, around.clock.now());
+    auto steps = unfold(around.wanted, *world, settings.how, around.clock.now());
     if (steps.has_error())
         out.failure = steps.error();
     else
         out.steps = std::move(steps.value());
     co_return out;
+}
+
+} // namespace
+
+asio::awaitable<plan> make_plan(surroundings around, gatherer& reader, domain::observed& world, net::stop& halt,
+                                progress& watcher, pass_settings settings) {
+    return look(around, &reader, &world, &halt, &watcher, settings);
 }
 
 } // namespace postern::run
