@@ -10,8 +10,6 @@ namespace postern::domain {
 
 namespace {
 
-constexpr duration greatest_skew = std::chrono::seconds{60};
-
 // A renewed token expires that much sooner than its lifetime after the intent, at most.
 constexpr duration renewal_slack = std::chrono::minutes{5};
 
@@ -304,7 +302,7 @@ bool judge::may_issue(life& l, std::string_view why) {
         return false;
     if (!apps_readable(l))
         return false;
-    if (l.account->skew > greatest_skew || l.account->skew < -greatest_skew)
+    if (clock_differs(*l.account))
         return block(reason::clock_skew,
                      "this machine's clock and Cloudflare's differ by " +
                          format_duration(l.account->skew < duration{} ? -l.account->skew : l.account->skew) +

@@ -98,6 +98,11 @@ struct account_view {
     std::map<std::string, bool> proved_absent;
 };
 
+// By more than whole seconds and slow answers explain.
+inline bool clock_differs(const account_view& account) {
+    return std::chrono::abs(account.skew) > std::chrono::seconds{60};
+}
+
 // ---- the vault
 
 // A value that a consumer reads, or might.

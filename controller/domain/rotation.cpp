@@ -172,7 +172,9 @@ bool judge::keep_alive(life& l) {
             extend(l, *token, reason::expiring, "it expires " + format_instant(*token->expires_at));
         } else {
             auto r = base_record(l);
-            r.request = rotation_request{now_, std::string{reason::expiring}, {}, world_.holder, false};
+            // By a clock that can be trusted: one that is ahead would put the rotation off for everybody.
+            const auto at = clock_differs(*l.account) ? now_ + l.account->skew : now_;
+            r.request = rotation_request{at, std::string{reason::expiring}, {}, world_.holder, false};
             write_record(l, std::move(r), "record", reason::expiring,
                          "its expiry is moved at once; that it is to be replaced is noted first");
         }
