@@ -70,7 +70,7 @@ function(postern_floor name)
 endfunction()
 
 # postern_test(NAME [WIRE] [UNITY] [OPTIMISED] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
-# UNITY where their unnamed namespaces hold no name twice; what is hidden by a name of another source hides nothing by itself.
+# UNITY, for g++ alone, where their unnamed namespaces hold no name twice: every other build compiles them one by one.
 # OPTIMISED, whatever the preset, for what calculates for long.
 function(postern_test name)
   cmake_parse_arguments(arg "WIRE;UNITY;OPTIMISED" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
@@ -94,7 +94,7 @@ function(postern_test name)
   else()
     postern_precompiled(test_${name} pure_test)
   endif()
-  if(arg_UNITY AND POSTERN_UNITY)
+  if(arg_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     postern_unity(test_${name})
     set_target_properties(test_${name} PROPERTIES
       UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")

@@ -108,13 +108,13 @@ int run_daemon(const options& asked) {
     if (hook_secret.has_error())
         return refused(hook_secret.error().message());
 
+    net::stop halt; // outlives what waits in `io`
     asio::io_context io{1};
     net::system_clock clock;
     run::log diagnostics{std::cerr, asked.log_level, format_of(asked), [&] { return format_instant(clock.now()); }};
     const auto reach = run::reach_of_process(asked.trust.secrets_dir);
     const auto wire = net::make_https_transport(io.get_executor(), wire_settings(asked));
     run::metrics numbers;
-    net::stop halt;
     run::key_ring ring;
     run::daemon* worker = nullptr;
     run::wiring wiring{*wire, clock, diagnostics, asked.request_timeout, jitter(), asked.connect_to};

@@ -54,11 +54,11 @@ private:
 
     const options& asked_;
     const domain::desired& wanted_;
+    net::stop halt_; // outlives what waits in io_
     boost::asio::io_context io_{1};
     net::system_clock clock_;
     run::log log_;
     run::reach reach_;
-    net::stop halt_;
     std::unique_ptr<net::transport> wire_;
     run::key_ring ring_;
     run::clients remotes_;

@@ -508,6 +508,24 @@ TEST_CASE("nothing is rotated in somebody's outage, and nothing expires meanwhil
     CHECK(count(words, "mint") == 1);
 }
 
+TEST_CASE("a rotation that a wrong clock has to put off is due for the next right one") {
+    auto s = after(nearly_over);
+    s.now = t0 + hours{8760 - 300};
+    for (auto ahead : {hours{1}, hours{-1}}) {
+        auto wrong = s;
+        wrong.now += ahead;
+        wrong.account().skew = -ahead;
+        auto words = wrong.settle();
+        CHECK(count(words, "mint") == 0);
+        REQUIRE(count(words, "renew") == 1);
+        wrong.now -= ahead;
+        wrong.account().skew = {};
+        wrong.restart();
+        words = wrong.settle();
+        CHECK(count(words, "mint") == 1);
+    }
+}
+
 TEST_CASE("a token that something else lets in is not replaced by one that it would not") {
     auto s = after(nearly_over);
     auto old = current(s);
