@@ -152,15 +152,15 @@ std::optional<instant> parse_http_date(std::string_view text) {
 
 result<duration> parse_duration(std::string_view text) {
     auto rest = text;
-    // Nanoseconds as a double lose nothing that milliseconds would keep below 290 years.
-    double total = 0;
+    // Its 64 bits of mantissa hold every nanosecond below 290 years; a double's 53 lost milliseconds there.
+    long double total = 0;
     if (rest == "0")
         return duration{0};
     if (rest.empty())
         return bad_duration(text);
     while (!rest.empty()) {
-        double value = 0;
-        double scale = 0;
+        long double value = 0;
+        long double scale = 0;
         std::size_t digits = 0;
         while (!rest.empty() && ((rest[0] >= '0' && rest[0] <= '9') || (rest[0] == '.' && scale == 0))) {
             if (rest[0] == '.') {
@@ -180,11 +180,11 @@ result<duration> parse_duration(std::string_view text) {
         if (digits == 0 || found == nullptr)
             return bad_duration(text);
         rest.remove_prefix(found->name.size());
-        total += (scale > 1 ? value / scale : value) * static_cast<double>(found->nanoseconds);
+        total += (scale > 1 ? value / scale : value) * static_cast<long double>(found->nanoseconds);
     }
-    if (total > 9.1e18)
+    if (total > 9.1e18L)
         return bad_duration(text);
-    return duration{static_cast<std::int64_t>(total / 1e6 + 1e-7)};
+    return duration{static_cast<std::int64_t>(total / 1e6L + 1e-7L)};
 }
 
 std::string format_duration(duration d) {

@@ -22,6 +22,10 @@ TEST_CASE("durations are read and written the way Go writes them") {
     CHECK(format_duration(90min) == "1h30m");
     CHECK(format_duration(500ms) == "500ms");
     CHECK(format_duration(0ms) == "0s");
+    // Near the longest that is taken, no millisecond is lost between the parts.
+    CHECK(parse_duration("9529s952529h1ms").value() == std::chrono::hours{952529} + 9529s + 1ms);
+    const auto long_one = parse_duration("752m2ms9s9552m2ms952m2ms9s952522h30s9s952529h").value();
+    CHECK(parse_duration(format_duration(long_one)).value() == long_one);
 }
 
 TEST_CASE("instants are read from RFC 3339 and HTTP dates") {
