@@ -26,6 +26,13 @@ function(postern_unity target)
   endif()
 endfunction()
 
+# postern_test_unity(TARGET): the same for g++ alone, so that another build compiles each test's source by itself.
+function(postern_test_unity target)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    postern_unity(${target})
+  endif()
+endfunction()
+
 # A precompiled header is compiled once and serves every target that has the flags of the preset and no others.
 file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cpp.new "// Nothing but a precompiled header.\n")
 file(COPY_FILE ${PROJECT_BINARY_DIR}/precompiled.cpp.new ${PROJECT_BINARY_DIR}/precompiled.cpp ONLY_IF_DIFFERENT)
@@ -70,7 +77,7 @@ function(postern_floor name)
 endfunction()
 
 # postern_test(NAME [WIRE] [UNITY] [OPTIMISED] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
-# UNITY, for g++ alone, where their unnamed namespaces hold no name twice: every other build compiles them one by one.
+# UNITY (postern_test_unity) where their unnamed namespaces hold no name twice.
 # OPTIMISED, whatever the preset, for what calculates for long.
 function(postern_test name)
   cmake_parse_arguments(arg "WIRE;UNITY;OPTIMISED" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
@@ -94,8 +101,8 @@ function(postern_test name)
   else()
     postern_precompiled(test_${name} pure_test)
   endif()
-  if(arg_UNITY AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    postern_unity(test_${name})
+  if(arg_UNITY)
+    postern_test_unity(test_${name})
     set_target_properties(test_${name} PROPERTIES
       UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")
   endif()

@@ -11,18 +11,12 @@ namespace asio = boost::asio;
 namespace {
 
 error cancelled(const request& r) {
-    error e;
-    e.kind = error_kind::cancelled;
-    e.where = r.what;
-    e.what = "cancelled while waiting for the account's budget";
-    return e;
+    return failure(error_kind::cancelled, r.what, "cancelled while waiting for the account's budget");
 }
 
 error throttled(const request& r, duration left) {
-    error e;
-    e.kind = error_kind::throttled;
-    e.where = r.what;
-    e.what = "the account's request limit is used up; nothing was sent; next try in " + format_duration(left);
+    auto e = failure(error_kind::throttled, r.what,
+                     "the account's request limit is used up; nothing was sent; next try in " + format_duration(left));
     e.retry_after = left;
     return e;
 }

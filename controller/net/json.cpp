@@ -27,10 +27,7 @@ class wiping_memory final : public boost::json::memory_resource {
 };
 
 error nonsense(std::string what) {
-    error e;
-    e.kind = error_kind::unavailable;
-    e.what = std::move(what);
-    return e;
+    return failure(error_kind::unavailable, {}, std::move(what));
 }
 
 error explain(std::string_view text, const boost::system::error_code& ec, std::size_t at) {

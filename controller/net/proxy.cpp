@@ -53,13 +53,7 @@ bool is_loopback(std::string_view host) {
 } // namespace
 
 result<proxy> parse_proxy(std::string_view url) {
-    auto bad = [](std::string what) {
-        error e;
-        e.kind = error_kind::spec;
-        e.where = "HTTPS_PROXY";
-        e.what = std::move(what);
-        return e;
-    };
+    auto bad = [](std::string what) { return failure(error_kind::spec, "HTTPS_PROXY", std::move(what)); };
     auto scheme_end = url.find("://");
     if (scheme_end != std::string_view::npos) {
         if (lower(url.substr(0, scheme_end)) != "http")

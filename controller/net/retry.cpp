@@ -23,14 +23,6 @@ bool is_worth_repeating(repeat repeatable, const result<response>& outcome) {
     return kind == error_kind::unavailable || (repeatable == repeat::safe && kind == error_kind::timeout);
 }
 
-error cancelled(const request& r) {
-    error e;
-    e.kind = error_kind::cancelled;
-    e.where = r.what;
-    e.what = "cancelled while waiting to be sent again";
-    return e;
-}
-
 } // namespace
 
 std::optional<duration> wait_before_retry(const retry_settings& settings, repeat repeatable, int attempts_made,
@@ -87,7 +79,7 @@ asio::awaitable<result<response>> retrying_transport::send(request r) {
         auto sleep = sleep_until(now + *wait);
         const bool goes_on = co_await std::move(sleep);
         if (is_stopping())
-            co_return cancelled(r);
+            co_return failure(error_kind::cancelled, r.what, "cancelled while waiting to be sent again");
         if (!goes_on)
             co_return outcome;
     }

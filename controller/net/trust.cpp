@@ -69,11 +69,9 @@ result<std::shared_ptr<ssl::context>> trust(const std::optional<std::string>& ca
     out->load_verify_file(*ca_file, ec);
     if (!ec)
         return out;
-    error e;
-    e.kind = error_kind::spec;
-    e.where = "--ca-file " + *ca_file;
-    e.what = "no trust anchors could be read (" + ec.message() + "): it must be a readable PEM file of certificates";
-    return e;
+    return failure(error_kind::spec, "--ca-file " + *ca_file,
+                   "no trust anchors could be read (" + ec.message() +
+                       "): it must be a readable PEM file of certificates");
 }
 
 void expect_host(SSL* session, const std::string& host) {

@@ -27,11 +27,7 @@ result<void> check_access(const git_access& access) {
         return fine;
     int valid = 0;
     if (git_reference_name_is_valid(&valid, ("refs/heads/" + access.branch).c_str()) < 0 || valid == 0) {
-        error e;
-        e.kind = error_kind::spec;
-        e.where = "the branch \"" + access.branch + "\"";
-        e.what = "is no name that a branch can have";
-        return e;
+        return failure(error_kind::spec, "the branch \"" + access.branch + "\"", "is no name that a branch can have");
     }
     return {};
 }

@@ -18,10 +18,7 @@ struct web_address {
 };
 
 error refusal(std::string what) {
-    error e;
-    e.kind = error_kind::spec;
-    e.what = std::move(what);
-    return e;
+    return failure(error_kind::spec, {}, std::move(what));
 }
 
 bool is_made_of(std::string_view text, std::string_view set) {

@@ -30,6 +30,18 @@ fault garbled(service to, std::string path, fault_action what, int status = 200,
     return f;
 }
 
+// Cloudflare's answer to so many requests; 0: to all.
+fault slow_down(std::string retry_after, std::size_t times) {
+    fault f;
+    f.what = fault_action::answer;
+    f.to = service::cloudflare;
+    f.times = times;
+    f.status = 429;
+    f.headers = {{"Retry-After", std::move(retry_after)}};
+    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
+    return f;
+}
+
 // Control characters, a terminal's escape, a right-to-left override, a line separator.
 constexpr std::string_view evil_name = "Con\x1b[31msole\r\n\xe2\x80\xae"
                                        "evil\xe2\x80\xa8line\x07";
@@ -270,14 +282,8 @@ TEST_CASE("limits: one that a list leaves out is asked for by its id, and is not
 
 TEST_CASE("limits: slow down, says Cloudflare, and we do") {
     scene s;
-    fault f;
-    f.what = fault_action::answer;
-    f.to = service::cloudflare;
-    f.times = 3;
+    auto f = slow_down("30", 3);
     f.skip = 6;
-    f.status = 429;
-    f.headers = {{"Retry-After", "30"}};
-    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
     s.m.cloud.trouble.add(f);
     const auto before = s.m.clock.now();
     auto report = s.apply();
@@ -290,13 +296,7 @@ TEST_CASE("limits: slow down, says Cloudflare, and we do") {
 TEST_CASE("limits: who asks to be left alone for years is asked again within the hour, and the log tells of it") {
     scene s;
     s.m.settings.wait = 2h;
-    fault f;
-    f.what = fault_action::answer;
-    f.to = service::cloudflare;
-    f.status = 429;
-    f.headers = {{"Retry-After", "99999999"}};
-    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
-    s.m.cloud.trouble.add(f);
+    s.m.cloud.trouble.add(slow_down("99999999", 1));
     const auto before = s.m.clock.now();
     auto report = s.apply();
     CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
@@ -393,14 +393,7 @@ TEST_CASE("limits: what is read for a credential on its way is as urgent as that
 
 TEST_CASE("limits: a pass that is asked to stop while it waits for room to read ends at once, and says nothing new") {
     scene s;
-    fault f;
-    f.what = fault_action::answer;
-    f.to = service::cloudflare;
-    f.times = 0;
-    f.status = 429;
-    f.headers = {{"Retry-After", "50"}};
-    f.body = testcloud::cloudflare_failure(429, 971, "rate limited").body;
-    s.m.cloud.trouble.add(f);
+    s.m.cloud.trouble.add(slow_down("50", 0));
     const auto before = s.m.clock.now();
     run::pass_report report;
     net::stop* halt = nullptr;
