@@ -17,16 +17,6 @@ namespace postern::cli {
 
 namespace asio = boost::asio;
 
-namespace {
-
-asio::awaitable<bool> sleep(net::stop* halt, net::clock* clock, instant until) {
-    auto nap = halt->sleep_until(*clock, until);
-    co_await std::move(nap);
-    co_return true;
-}
-
-} // namespace
-
 session::session(const options& asked, const domain::desired& wanted)
     : asked_(asked), wanted_(wanted),
       log_(std::cerr, asked.log_level, format_of(asked), [this] { return format_instant(clock_.now()); }),
@@ -104,7 +94,7 @@ run::plan session::make_plan(run::progress& watcher, std::function<void()> tick)
 }
 
 void session::rest(duration d) {
-    finish(sleep(&halt_, &clock_, clock_.now() + d), {});
+    finish(net::sleep_through(&halt_, &clock_, clock_.now() + d), {});
 }
 
 run::pass_report session::make_pass(run::progress& watcher, std::function<void()> tick) {

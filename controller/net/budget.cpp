@@ -101,14 +101,6 @@ void budget::learn(usage& of, const result<response>& got, instant sent, instant
         refusals_ = 0;
 }
 
-// Whether it is still worth going on.
-asio::awaitable<bool> budget::sleep_until(instant until) {
-    auto sleep = settings_.halt != nullptr ? settings_.halt->sleep_until(clock_, until) : clock_.sleep_until(until);
-    co_await std::move(sleep);
-    auto state = co_await asio::this_coro::cancellation_state;
-    co_return !is_stopping() && state.cancelled() == asio::cancellation_type::none;
-}
-
 // Empty where that was not to be had in time, or at all.
 asio::awaitable<gate::pass> budget::enter(usage::rank rank, instant latest) {
     if (auto free = places_.try_enter())
@@ -126,9 +118,7 @@ asio::awaitable<result<response>> budget::send(request r) {
     const auto came = clock_.now();
     const auto timeout = r.timeout.value_or(settings_.request_timeout);
     const usage::rank rank{r.lane, r.patience.has_value()};
-    auto latest = once ? came + timeout - least_time(timeout) : instant::max();
-    if (r.patience)
-        latest = std::min(latest, came + *r.patience);
+    const auto latest = latest_start(r, came, timeout);
     auto& of = usage_of(r.quota);
     gate::pass place;
     {
@@ -144,7 +134,7 @@ asio::awaitable<result<response>> budget::send(request r) {
                     last_start = std::min(latest, now + settings_.longest_wait);
                 if (start > last_start)
                     co_return throttled(r, start - now);
-                auto sleep = sleep_until(start);
+                auto sleep = sleep_through(settings_.halt, &clock_, start);
                 const bool goes_on = co_await std::move(sleep);
                 if (!goes_on)
                     co_return cancelled(r);

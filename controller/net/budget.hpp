@@ -49,7 +49,6 @@ public:
 
 private:
     usage& usage_of(const std::string& counter);
-    boost::asio::awaitable<bool> sleep_until(instant until);
     boost::asio::awaitable<gate::pass> enter(usage::rank rank, instant latest);
     bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
     void learn(usage& of, const result<response>& got, instant sent, instant now);

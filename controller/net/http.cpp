@@ -74,9 +74,12 @@ request request::copy() const {
     return out;
 }
 
-duration least_time(duration timeout) {
+instant latest_start(const request& r, instant came, duration timeout) {
     constexpr duration enough = std::chrono::seconds{5};
-    return std::min(enough, timeout / 2);
+    auto latest = r.repeatable == repeat::once ? came + timeout - std::min(enough, timeout / 2) : instant::max();
+    if (r.patience)
+        latest = std::min(latest, came + *r.patience);
+    return latest;
 }
 
 std::string_view response::header(std::string_view name) const {

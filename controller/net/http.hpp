@@ -63,9 +63,9 @@ struct request {
 // How long after the comparison that it relies on a write may still go out.
 inline constexpr duration compared_lately = std::chrono::seconds{5};
 
-// How much of its timeout a `once` request has to have left when it is sent: what is cut off while the answer is on its
-// way is in doubt.
-duration least_time(duration timeout);
+// When the request may go out at the latest, of one that came then. `once` needs part of its timeout left, for what is
+// cut off while the answer is on its way is in doubt; what relies on a comparison has its patience. Others may always.
+instant latest_start(const request& r, instant came, duration timeout);
 
 struct response {
     int status = 0;

@@ -49,22 +49,12 @@ retrying_transport::retrying_transport(transport& next, clock& time, std::functi
                                        retry_settings settings)
     : next_(next), clock_(time), random_(std::move(random)), settings_(settings) {}
 
-// Whether it is still worth going on.
-asio::awaitable<bool> retrying_transport::sleep_until(instant until) {
-    auto sleep = settings_.halt != nullptr ? settings_.halt->sleep_until(clock_, until) : clock_.sleep_until(until);
-    co_await std::move(sleep);
-    auto state = co_await asio::this_coro::cancellation_state;
-    co_return !is_stopping() && state.cancelled() == asio::cancellation_type::none;
-}
-
 asio::awaitable<result<response>> retrying_transport::send(request r) {
     const auto began = clock_.now();
     const auto timeout = r.timeout.value_or(settings_.request_timeout);
     const auto deadline = began + timeout;
     const bool once = r.repeatable == repeat::once;
-    auto last_start = once ? deadline - least_time(timeout) : instant::max();
-    if (r.patience)
-        last_start = std::min(last_start, began + *r.patience);
+    const auto last_start = latest_start(r, began, timeout);
     for (int made = 1;; ++made) {
         auto attempt = r.copy();
         if (once)
@@ -76,7 +66,7 @@ asio::awaitable<result<response>> retrying_transport::send(request r) {
         auto wait = wait_before_retry(settings_, r.repeatable, made, outcome, now, random_());
         if (!wait || now + *wait > last_start)
             co_return outcome;
-        auto sleep = sleep_until(now + *wait);
+        auto sleep = sleep_through(settings_.halt, &clock_, now + *wait);
         const bool goes_on = co_await std::move(sleep);
         if (is_stopping())
             co_return failure(error_kind::cancelled, r.what, "cancelled while waiting to be sent again");

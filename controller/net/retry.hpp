@@ -37,7 +37,6 @@ public:
     boost::asio::awaitable<result<response>> send(request r) override;
 
 private:
-    boost::asio::awaitable<bool> sleep_until(instant until);
     bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
 
     transport& next_;

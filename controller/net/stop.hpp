@@ -52,6 +52,10 @@ private:
     std::list<boost::asio::cancellation_signal> waiting_;
 };
 
+// Sleeps, and says whether it is still worth going on: nobody asked to stop, and the caller was not cancelled. `halt`
+// may be null: nobody can ask. Both outlive the call.
+boost::asio::awaitable<bool> sleep_through(stop* halt, clock* time, instant until);
+
 template<class T>
 boost::asio::awaitable<T> stop::cut_short(boost::asio::awaitable<T> wait) {
     if (asked_)
