@@ -18,12 +18,14 @@ namespace {
 
 void print_text(const options& asked, const run::pass_report& report, const live& watched) {
     if (report.interrupted) {
-        std::cout << "\nStopped on request. Every step that was begun has ended, nothing is lost. The next run goes on "
-                  << (report.last.steps.empty() ? "from here.\n" : "with:\n")
-                  << steps_text(report.last.steps, colours_wanted());
+        std::cout
+            << "\nStopped on request. Every request that was sent was answered, nothing is lost. The next run goes on "
+            << (report.last.steps.empty() ? "from here.\n" : "with:\n")
+            << steps_text(report.last.steps, colours_wanted());
     }
     if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
-        std::cout << '\n' << conditions;
+        std::cout << (report.cut_short ? "\nThe world was not read to its end again. As it was judged last:\n" : "\n")
+                  << conditions;
     const auto is = [&](domain::weight w) {
         return std::any_of(report.last.conditions.begin(), report.last.conditions.end(),
                            [&](const auto& c) { return c.heft == w; });

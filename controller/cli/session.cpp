@@ -66,7 +66,8 @@ T session::finish(asio::awaitable<T> job, std::function<void()> tick) {
             return;
         if (halt_.asked())
             std::_Exit(code::error);
-        log_.warn("stopping", {{"note", "the step that is under way is finished; a second signal ends at once"}});
+        log_.warn("stopping",
+                  {{"note", "what was sent is answered, and nothing new is begun; a second signal ends at once"}});
         halt_.ask();
         signals.async_wait(on_signal);
     };

@@ -53,7 +53,7 @@ void judge::advance(life& l) {
         make_single(l);
         return;
     }
-    if (l.vault->awaiting_approval.contains(l.spec->path)) {
+    if (world_.awaiting_approval.contains({l.spec->vault, l.spec->path})) {
         tell(l.resource(), "Provisioned", status::false_, reason::awaiting_approval,
              "the vault answered a write to " + l.spec->path +
                  " with an approval request: nothing was stored. Let Postern's identity bypass the change policy of "

@@ -231,7 +231,7 @@ struct applier {
 void effect(observed& world, const step& taken, const outcome& came, instant now) {
     if (came.awaiting_approval) {
         if (const auto where = vault_folder_of(taken))
-            world.vaults.at(where->first)->awaiting_approval.insert(where->second);
+            world.awaiting_approval.insert(*where);
         return;
     }
     if (came.failure) {

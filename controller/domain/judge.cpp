@@ -312,7 +312,7 @@ void judge::wake_at(instant at) {
 // A folder whose writes wait for somebody's approval stores nothing: nobody writes there again in this process.
 bool judge::awaits_approval(const step& s) {
     const auto where = vault_folder_of(s);
-    if (!where || !world_.vaults.at(where->first)->awaiting_approval.contains(where->second))
+    if (!where || !world_.awaiting_approval.contains(*where))
         return false;
     tell(s.resource, type_for(s), status::false_, reason::awaiting_approval,
          "the vault answered a write to " + where->second +

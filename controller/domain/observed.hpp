@@ -133,8 +133,6 @@ struct state_view {
 struct vault_view {
     reading<state_view> state;
     std::map<std::string, reading<folder_view>> folders; // by path
-    // Paths where a write was answered with `approval` in this process: nothing was stored, nobody writes there again.
-    std::set<std::string> awaiting_approval;
 };
 
 // ---- Heroku
@@ -220,6 +218,8 @@ struct observed {
     std::set<std::string> renewed;           // token ids whose expiry this process has moved
     std::map<std::string, instant> cut_offs; // token id → when this pass told its previous secret to end
     std::map<std::string, trouble> troubles; // by step::lock
+    // (vault, path) where a write was answered with `approval`: nothing was stored, nobody writes there again.
+    std::set<std::pair<std::string, std::string>> awaiting_approval;
     // Token ids that were put into a policy in this pass, with the application: each owes a proof before the pass ends.
     std::set<std::pair<std::string, std::string>> touched; // (application id, token id)
     // Credentials minted in this process whose write-once key is not written yet, by nonce.

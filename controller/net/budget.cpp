@@ -16,7 +16,10 @@ error cancelled(const request& r) {
 
 error throttled(const request& r, duration left) {
     auto e = failure(error_kind::throttled, r.what,
-                     "the account's request limit is used up; nothing was sent; next try in " + format_duration(left));
+                     left > duration{0} ? "the account's request limit is used up; nothing was sent; next try in " +
+                                              format_duration(left)
+                                        : "no request of those under way has ended in time to send one more; nothing "
+                                          "was sent");
     e.retry_after = left;
     return e;
 }
@@ -102,14 +105,16 @@ void budget::learn(usage& of, const result<response>& got, instant sent, instant
 }
 
 // Empty where that was not to be had in time, or at all.
-asio::awaitable<gate::pass> budget::enter(usage::rank rank, instant latest) {
-    if (auto free = places_.try_enter())
+asio::awaitable<gate::pass> budget::enter(usage::rank rank, instant latest, bool finishes) {
+    const std::size_t extra = rank.soon ? 1 : 0;
+    if (auto free = places_.try_enter(extra))
         co_return free;
     auto until = std::chrono::steady_clock::time_point::max();
     if (latest != instant::max())
         until = std::chrono::steady_clock::now() + std::max(latest - clock_.now(), duration{0});
-    auto turn = places_.enter(until, rank.order());
-    auto wait = settings_.halt != nullptr ? settings_.halt->cut_short(std::move(turn)) : std::move(turn);
+    auto turn = places_.enter(until, rank.order(), extra);
+    const bool is_cut = settings_.halt != nullptr && !finishes;
+    auto wait = is_cut ? settings_.halt->cut_short(std::move(turn)) : std::move(turn);
     co_return co_await std::move(wait);
 }
 
@@ -140,7 +145,7 @@ asio::awaitable<result<response>> budget::send(request r) {
                     co_return cancelled(r);
                 now = clock_.now();
             }
-            auto entering = enter(rank, latest);
+            auto entering = enter(rank, latest, r.finishes);
             place = co_await std::move(entering);
             // Much may have been sent, and much time have passed, while this one stood at the door.
             now = clock_.now();

@@ -16,9 +16,11 @@
 
 // The governor of one account: all that goes to it passes here. It sends no more than the remote allows in any stretch
 // of time, keeps a reserve of that for what is more urgent, and stops the whole account when the remote answers 429,
-// for as long as that asks. At most so many requests are under way, fewer where the remote becomes slow or refuses. A
-// request that would have to wait for longer than `longest_wait`, or than its `patience`, or (where it is `once`) until
-// too little of its own timeout is left, is not sent but answered `throttled`, with the time left in retry_after.
+// for as long as that asks. At most so many requests are under way, fewer where the remote becomes slow or refuses;
+// what relies on a comparison finds one place more, so that slow answers to others do not keep it out until it is too
+// old. A request that would have to wait for longer than `longest_wait`, or than its `patience`, or (where it is
+// `once`) until too little of its own timeout is left, is not sent but answered `throttled`, with the time left in
+// retry_after.
 namespace postern::net {
 
 struct budget_settings {
@@ -29,7 +31,9 @@ struct budget_settings {
     duration pause = std::chrono::seconds{30}; // after a 429 that says nothing; doubled while it goes on
     duration longest_pause = std::chrono::minutes{15};
     duration request_timeout = std::chrono::seconds{30}; // of a `once` request that names none
-    stop* halt = nullptr; // asked to stop, whoever waits or would have to is `cancelled`; outlives the budget
+    // Asked to stop, whoever waits or would have to is `cancelled`; what `finishes` still waits for its place, not for
+    // room in a window. Outlives the budget.
+    stop* halt = nullptr;
     // Told, once an hour, what the remote asked for where that was too much to be believed.
     std::function<void(duration asked)> on_unbelievable = {};
 };
@@ -49,7 +53,7 @@ public:
 
 private:
     usage& usage_of(const std::string& counter);
-    boost::asio::awaitable<gate::pass> enter(usage::rank rank, instant latest);
+    boost::asio::awaitable<gate::pass> enter(usage::rank rank, instant latest, bool finishes);
     bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
     void learn(usage& of, const result<response>& got, instant sent, instant now);
     void rest(const rate_limit& told, instant now);

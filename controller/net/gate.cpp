@@ -17,6 +17,7 @@ namespace {
 struct waiter {
     asio::steady_timer wake;
     int rank = 0;
+    std::size_t extra = 0;
     bool called = false;  // holds a place
     bool entered = false; // and knows it
 };
@@ -30,7 +31,7 @@ struct gate::state {
 
     // A place goes over without becoming free in between: nobody overtakes.
     void call() {
-        while (inside < places && !queue.empty()) {
+        while (!queue.empty() && inside < places + queue.front()->extra) {
             auto* next = queue.front();
             queue.pop_front();
             ++inside;
@@ -64,19 +65,19 @@ gate::pass gate::admit(std::shared_ptr<state> to) {
     return out;
 }
 
-gate::pass gate::try_enter() {
-    if (state_->inside >= state_->places)
+gate::pass gate::try_enter(std::size_t extra) {
+    if (state_->inside >= state_->places + extra)
         return {};
     ++state_->inside;
     return admit(state_);
 }
 
-asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point deadline, int rank) {
+asio::awaitable<gate::pass> gate::enter(std::chrono::steady_clock::time_point deadline, int rank, std::size_t extra) {
     auto door = state_;
-    if (auto free = try_enter())
+    if (auto free = try_enter(extra))
         co_return free;
     auto executor = co_await asio::this_coro::executor;
-    waiter self{asio::steady_timer{executor, deadline}, rank};
+    waiter self{asio::steady_timer{executor, deadline}, rank, extra};
     // Removes itself also where the coroutine is destroyed while it waits.
     struct place_in_queue {
         std::shared_ptr<state> door;

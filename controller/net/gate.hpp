@@ -27,11 +27,12 @@ public:
 
     explicit gate(std::size_t places);
 
-    // Without waiting: empty where all places are taken.
-    pass try_enter();
+    // Without waiting: empty where all places are taken. Whoever may have one `extra` finds a place more.
+    pass try_enter(std::size_t extra = 0);
 
     // An empty pass where `deadline` came first or the caller was cancelled. The lowest rank goes first.
-    boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline, int rank = 0);
+    boost::asio::awaitable<pass> enter(std::chrono::steady_clock::time_point deadline, int rank = 0,
+                                       std::size_t extra = 0);
 
     // From now on so many at a time; whoever is inside stays.
     void resize(std::size_t places);

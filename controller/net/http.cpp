@@ -69,6 +69,8 @@ request request::copy() const {
     out.what = what;
     out.timeout = timeout;
     out.patience = patience;
+    out.start_by = start_by;
+    out.finishes = finishes;
     out.body_limit = body_limit;
     out.connect_to = connect_to;
     return out;
@@ -79,7 +81,7 @@ instant latest_start(const request& r, instant came, duration timeout) {
     auto latest = r.repeatable == repeat::once ? came + timeout - std::min(enough, timeout / 2) : instant::max();
     if (r.patience)
         latest = std::min(latest, came + *r.patience);
-    return latest;
+    return std::min(latest, r.start_by.value_or(instant::max()));
 }
 
 std::string_view response::header(std::string_view name) const {

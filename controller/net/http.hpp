@@ -46,6 +46,9 @@ struct request {
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
     // Of a write that relies on what was read right before: it is sent no later than this, or not at all.
     std::optional<duration> patience;
+    std::optional<instant> start_by; // it is not sent later than this, whoever sends it again
+    // The work that it belongs to has written already: where somebody asks to stop, it is not turned away at the door.
+    bool finishes = false;
     std::size_t body_limit = 16U << 20U;
     // Connects here instead of to `origin`, whose host still goes into Host and SNI: smoke tests and split-horizon DNS.
     // The scheme of this origin decides about TLS.
@@ -64,7 +67,8 @@ struct request {
 inline constexpr duration compared_lately = std::chrono::seconds{5};
 
 // When the request may go out at the latest, of one that came then. `once` needs part of its timeout left, for what is
-// cut off while the answer is on its way is in doubt; what relies on a comparison has its patience. Others may always.
+// cut off while the answer is on its way is in doubt; what relies on a comparison has its patience; and what is sent
+// again keeps to what held for it at first. Others may always.
 instant latest_start(const request& r, instant came, duration timeout);
 
 struct response {

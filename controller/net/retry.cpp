@@ -59,8 +59,7 @@ asio::awaitable<result<response>> retrying_transport::send(request r) {
         auto attempt = r.copy();
         if (once)
             attempt.timeout = deadline - clock_.now();
-        if (r.patience)
-            attempt.patience = began + *r.patience - clock_.now();
+        attempt.start_by = last_start;
         auto outcome = co_await next_.send(std::move(attempt));
         auto now = clock_.now();
         auto wait = wait_before_retry(settings_, r.repeatable, made, outcome, now, random_());

@@ -113,8 +113,8 @@ const json::value& result_of(const json::value& envelope) {
 } // namespace
 
 cloudflare::cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id,
-                       secret api_token, net::clock* clock)
-    : transport_(transport), clock_(clock), api_token_(std::move(api_token)) {
+                       secret api_token, net::clock* clock, net::stop* halt)
+    : transport_(transport), clock_(clock), halt_(halt), api_token_(std::move(api_token)) {
     auto url = split_url(api_url);
     origin_ = std::move(url.origin);
     api_path_ = std::move(url.path);
@@ -135,7 +135,7 @@ instant cloudflare::now() const {
     return clock_ != nullptr ? clock_->now() : net::system_clock{}.now();
 }
 
-awaitable<result<json::value>> cloudflare::ask(const call* c) {
+awaitable<result<json::value>> cloudflare::ask(const call* c, instant start_by) {
     std::vector<secret> known;
     known.push_back(api_token_.copy());
     net::request r;
@@ -145,6 +145,7 @@ awaitable<result<json::value>> cloudflare::ask(const call* c) {
     r.repeatable = c->repeatable;
     if (c->compared)
         r.patience = net::compared_lately;
+    r.start_by = start_by;
     r.what = c->name();
     authorize(r, api_token_);
     r.with("Accept", "application/json");
@@ -171,13 +172,14 @@ awaitable<result<json::value>> cloudflare::ask(const call* c) {
 // sends it counts on its deadline.
 awaitable<result<json::value>> cloudflare::exchange(call c) {
     const auto began = now();
+    const auto start_by = c.compared ? began + net::compared_lately : instant::max();
     for (int asked = 1;; ++asked) {
         auto bar = c.may_be_refused ? std::nullopt : trust_.barred(now());
         if (bar) {
             bar->where = c.name();
             co_return *bar;
         }
-        auto got = co_await ask(&c);
+        auto got = co_await ask(&c, start_by);
         if (got)
             trust_.accepted(now());
         if (got || got.error().kind != error_kind::credential || c.may_be_refused || clock_ == nullptr ||
@@ -190,10 +192,13 @@ awaitable<result<json::value>> cloudflare::exchange(call c) {
                 trust_.refused(got.error(), began, now());
             co_return got;
         }
-        co_await clock_->sleep_until(now() + *wait);
-        auto state = co_await boost::asio::this_coro::cancellation_state;
-        if (state.cancelled() != boost::asio::cancellation_type::none)
+        if (now() + *wait > start_by)
             co_return got;
+        auto sleep = net::sleep_through(halt_, clock_, now() + *wait);
+        const bool goes_on = co_await std::move(sleep);
+        // The refusal is not believed yet.
+        if (!goes_on)
+            co_return failure(error_kind::cancelled, c.name(), "cancelled while waiting to be asked again");
     }
 }
 

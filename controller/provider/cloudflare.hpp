@@ -2,6 +2,7 @@
 
 #include "domain/observed.hpp"
 #include "net/clock.hpp"
+#include "net/stop.hpp"
 #include "net/transport.hpp"
 #include "provider/key_trust.hpp"
 
@@ -20,10 +21,10 @@ namespace postern::provider {
 
 class cloudflare {
 public:
-    // `api_url` without a trailing slash. The transport, and the clock that skew() is measured against (the system's
-    // where none is given), outlive this object.
+    // `api_url` without a trailing slash. The transport, the clock that skew() is measured against (the system's where
+    // none is given), and the wish to stop, which ends a wait to ask again, outlive this object.
     cloudflare(net::transport& transport, const std::string& api_url, const std::string& account_id, secret api_token,
-               net::clock* clock = nullptr);
+               net::clock* clock = nullptr, net::stop* halt = nullptr);
 
     // A key that was read again: used from the next call on.
     void use(secret api_token);
@@ -97,7 +98,7 @@ private:
     // The answer's envelope, once it says success.
     boost::asio::awaitable<result<boost::json::value>> exchange(call c);
     // The same, asked once.
-    boost::asio::awaitable<result<boost::json::value>> ask(const call* c);
+    boost::asio::awaitable<result<boost::json::value>> ask(const call* c, instant start_by);
     instant now() const;
     // All items of a list.
     boost::asio::awaitable<result<boost::json::array>> pages(call first);
@@ -107,6 +108,7 @@ private:
 
     net::transport& transport_;
     net::clock* clock_;
+    net::stop* halt_;
     key_trust trust_;
     std::string origin_;
     std::string api_path_;

@@ -217,10 +217,11 @@ awaitable<result<heroku::patched>> heroku::patch_config_vars(std::string app,
     co_return patched{std::move(*now_set), std::move(got->warning)};
 }
 
-awaitable<result<std::vector<domain::release_view>>> heroku::releases(std::string app, int most) {
+awaitable<result<std::vector<domain::release_view>>> heroku::releases(std::string app, int most, bool compared) {
     call c{.app = app,
            .target = "/releases",
            .object = "releases of " + app,
+           .compared = compared,
            .range = "version ..; order=desc,max=" + std::to_string(most)};
     auto where = c.name();
     auto got = co_await exchange(std::move(c));

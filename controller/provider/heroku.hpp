@@ -36,8 +36,9 @@ public:
     };
     boost::asio::awaitable<result<patched>> patch_config_vars(std::string app,
                                                               std::map<std::string, std::optional<secret>> vars);
-    // Newest first, at most `most`.
-    boost::asio::awaitable<result<std::vector<domain::release_view>>> releases(std::string app, int most);
+    // Newest first, at most `most`. `compared`: as the PATCH that follows, it is sent within seconds or not at all.
+    boost::asio::awaitable<result<std::vector<domain::release_view>>> releases(std::string app, int most,
+                                                                               bool compared = false);
 
 private:
     struct call;

@@ -158,7 +158,9 @@ net::request infisical::session::build(const infisical_call& c, bool newer, inst
     r.quota = std::string{net::to_string(c.verb)} + " " + std::string{c.family->older} + (c.below.empty() ? "" : "/*");
     r.repeatable = c.repeatable;
     if (c.compared)
-        r.patience = began + net::compared_lately - clock.now();
+        r.patience = net::compared_lately;
+    if (c.compared)
+        r.start_by = began + net::compared_lately;
     const auto* key = std::get_if<token_login>(&with);
     authorize(r, key != nullptr ? key->token : token);
     if (!c.body.empty()) {

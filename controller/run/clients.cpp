@@ -19,7 +19,7 @@ namespace {
 // looks at the world does not go on once somebody asks to stop.
 class ranking_transport final : public net::transport {
 public:
-    ranking_transport(net::transport& inner, const request_trail& trail, const net::stop* halt)
+    ranking_transport(net::transport& inner, request_trail& trail, const net::stop* halt)
         : inner_(inner), trail_(trail), halt_(halt) {}
 
     boost::asio::awaitable<result<net::response>> send(net::request r) override {
@@ -28,13 +28,16 @@ public:
         if (!lane && halt_ != nullptr && halt_->asked())
             co_return error{error_kind::cancelled, r.what, "nothing was sent: somebody asked to stop", 0, {}, {}};
         r.lane = lane.value_or(trail_.looking());
+        r.finishes = trail_.has_written(executor);
+        if (r.verb != net::method::get && !r.login)
+            trail_.writes(executor);
         auto exchange = inner_.send(std::move(r));
         co_return co_await std::move(exchange);
     }
 
 private:
     net::transport& inner_;
-    const request_trail& trail_;
+    request_trail& trail_;
     const net::stop* halt_;
 };
 
@@ -65,8 +68,8 @@ private:
         settings.on_unbelievable = [&log = shared.diagnostics, resource = std::move(resource)](duration asked) {
             log.warn("budget", {{"resource", resource},
                                 {"asked", format_duration(asked)},
-                                {"note", "the remote asks to be left alone for that long, which is not believed: it is "
-                                         "asked again within the hour"}});
+                                {"note", "the remote names a wait of that length, which is not believed: it is asked "
+                                         "again within the hour"}});
         };
         return settings;
     }
@@ -162,7 +165,7 @@ struct clients::cloudflare_connection {
                           std::string id, secret key)
         : way(shared, trail, "cloudflare", "CloudflareAccount/" + account.name, api_concurrency, quotas_of(account)),
           where(place_of(account)), account_id(std::move(id)),
-          client(way.top(), account.api_url, account_id, std::move(key), &shared.clock) {}
+          client(way.top(), account.api_url, account_id, std::move(key), &shared.clock, shared.halt) {}
 };
 
 struct clients::heroku_connection {

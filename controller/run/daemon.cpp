@@ -261,10 +261,7 @@ void daemon::restore_approval(const std::string& where, const domain::trouble& w
         return;
     auto name = where.substr(0, space);
     auto path = where.substr(space + 1);
-    auto& vault = world_.vaults[name];
-    if (!vault.seen)
-        vault.seen.emplace();
-    vault->awaiting_approval.insert(path);
+    world_.awaiting_approval.insert({name, path});
     approvals_[{std::move(name), std::move(path)}] = {waiting.again, waiting.count};
 }
 
@@ -326,6 +323,10 @@ asio::awaitable<void> daemon::run() {
             if (world_.holder.empty()) {
                 world_ = new_process();
                 world_.holder = holder_;
+                for (const auto& [where, waiting] : approvals_) {
+                    if (waiting.first != instant{})
+                        world_.awaiting_approval.insert(where);
+                }
                 restored_ = false;
             }
         }
@@ -417,42 +418,30 @@ void daemon::forget_old_troubles() {
     std::erase_if(world_.troubles, [&](const auto& of) { return of.second.again + oldest_trouble < now; });
 }
 
-// Since when a path waits; the store is told at the end of the very pass that found it out. What could not be read says
-// nothing, and a vault that took another's name has not refused anything yet.
+// Since when a path waits; the store is told at the end of the very pass that found it out. A vault that took another's
+// name has not refused anything yet.
 void daemon::note_approvals() {
-    for (const auto& [name, vault] : world_.vaults) {
-        if (!vault)
-            continue;
-        for (const auto& path : vault->awaiting_approval) {
-            auto& since = approvals_[{name, path}].first;
-            if (since == instant{})
-                since = with_.clock.now();
-        }
+    for (const auto& where : world_.awaiting_approval) {
+        auto& since = approvals_[where].first;
+        if (since == instant{})
+            since = with_.clock.now();
     }
     for (auto& [where, waiting] : approvals_) {
-        const auto at = world_.vaults.find(where.first);
-        if (at != world_.vaults.end() && at->second && !at->second->awaiting_approval.contains(where.second))
+        if (!world_.awaiting_approval.contains(where))
             waiting.first = {};
     }
 }
 
-// A path whose change somebody has to approve is tried again after an hour, and then ever more rarely; until then it
-// waits, also where its vault could not be read in the last pass.
+// A path whose change somebody has to approve is tried again after an hour, and then ever more rarely.
 void daemon::forget_approvals() {
     note_approvals();
     const auto now = with_.clock.now();
     for (auto& [where, waiting] : approvals_) {
         auto& [since, times] = waiting;
-        if (since == instant{})
+        const auto wait = std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait);
+        if (since == instant{} || now < since + wait)
             continue;
-        auto& vault = world_.vaults[where.first];
-        if (!vault.seen)
-            vault.seen.emplace();
-        if (now < since + std::min<duration>(first_approval_wait * (1 << std::min(times, 5)), longest_approval_wait)) {
-            vault->awaiting_approval.insert(where.second);
-            continue;
-        }
-        vault->awaiting_approval.erase(where.second);
+        world_.awaiting_approval.erase(where);
         since = {};
         ++times;
     }

@@ -44,6 +44,10 @@ const release_view* ours_among(const std::vector<release_view>& releases, int af
     return newest;
 }
 
+int newest_of(const std::vector<release_view>& releases) {
+    return releases.empty() ? 0 : releases.front().version;
+}
+
 error release_failed(const std::string& app, const release_view& release) {
     return {error_kind::refused,
             "heroku app " + app,
@@ -169,16 +173,20 @@ executor::task executor::take(steps::deliver s) {
     auto newest = co_await client->releases(s.app, 1);
     if (newest.has_error())
         co_return failed(newest.error());
-    // Last before the PATCH: what is compared may have to wait for its turn, what relies on it does not.
     auto seen = co_await value_now(client, s.app, which, vault);
     if (seen.failure || seen.value->fingerprint == s.fingerprint)
         co_return seen;
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
-    const auto* last = newest.value().empty() ? nullptr : &newest.value().front();
-    if (last != nullptr && last->status == "pending" && names_any(*last, which.names()))
+    // Until a release phase has ended, the variables show what was set before: only a release tells of it.
+    auto still = co_await client->releases(s.app, 1, true);
+    if (still.has_error())
+        co_return failed(still.error());
+    const int before = newest_of(still.value());
+    if (before != newest_of(newest.value()))
+        co_return failed(moved(where, "it was released while its variables were compared"));
+    if (before != 0 && still.value().front().status == "pending" && names_any(still.value().front(), which.names()))
         co_return failed(moved(where, "a release that sets these variables is still pending"));
-    const int before = last == nullptr ? 0 : last->version;
     auto patched = co_await client->patch_config_vars(s.app, std::move(changes));
     if (patched.has_error())
         co_return failed(patched.error());

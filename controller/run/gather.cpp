@@ -143,13 +143,8 @@ asio::awaitable<domain::observed> gatherer::gather(domain::observed before) {
     world_ = std::move(before);
     // What was learnt of another vault says nothing about the one that has its name now.
     for (const auto& name : around_.remotes.keep(around_.wanted)) {
-        approvals_.erase(name);
-        world_.vaults.erase(name);
+        std::erase_if(world_.awaiting_approval, [&](const auto& where) { return where.first == name; });
         around_.ring.forget(name);
-    }
-    for (auto& [name, vault] : world_.vaults) {
-        if (vault)
-            approvals_[name].insert(vault->awaiting_approval.begin(), vault->awaiting_approval.end());
     }
     lists_.clear();
     exist_.clear();
@@ -253,7 +248,6 @@ asio::awaitable<void> gatherer::look_at_folder(provider::infisical* client, std:
 void gatherer::observe_state(const domain::infisical_vault& vault) {
     auto& reading = world_.vaults[vault.name];
     reading.seen.emplace();
-    reading->awaiting_approval = approvals_[vault.name];
     const auto& entries = lists_.at({vault.name, vault.state_path});
     if (entries.has_error()) {
         reading->state.failure = entries.error();

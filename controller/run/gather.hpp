@@ -56,7 +56,6 @@ private:
     step read_heroku();
 
     surroundings around_;
-    std::map<std::string, std::set<std::string>> approvals_; // by vault: paths where this process got `approval`
     folder_lists lists_;
     std::map<std::pair<std::string, std::string>, result<bool>> exist_; // folders whose list came back empty
     domain::observed world_;

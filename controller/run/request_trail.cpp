@@ -24,12 +24,26 @@ std::list<request_trail::entry>::iterator request_trail::find(const boost::asio:
     return std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
 }
 
+std::list<request_trail::entry>::const_iterator request_trail::find(const boost::asio::any_io_executor& work) const {
+    return std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
+}
+
 void request_trail::begin(const boost::asio::any_io_executor& work, net::urgency lane) {
-    entries_.push_back({work, lane, {}});
+    entries_.push_back({work, lane});
+}
+
+void request_trail::writes(const boost::asio::any_io_executor& work) {
+    if (auto at = find(work); at != entries_.end())
+        at->written = true;
+}
+
+bool request_trail::has_written(const boost::asio::any_io_executor& work) const {
+    auto at = find(work);
+    return at != entries_.end() && at->written;
 }
 
 std::optional<net::urgency> request_trail::lane_of(const boost::asio::any_io_executor& work) const {
-    auto at = std::find_if(entries_.begin(), entries_.end(), [&](const entry& e) { return e.work == work; });
+    auto at = find(work);
     return at == entries_.end() ? std::nullopt : std::optional{at->lane};
 }
 

@@ -20,6 +20,9 @@ public:
     void begin(const boost::asio::any_io_executor& work, net::urgency lane);
     // Nothing: nobody began it, it is a look at the world.
     std::optional<net::urgency> lane_of(const boost::asio::any_io_executor& work) const;
+    // This work sends what changes something; and whether it has.
+    void writes(const boost::asio::any_io_executor& work);
+    bool has_written(const boost::asio::any_io_executor& work) const;
     // How urgent it is to look: as urgent as what waits for it.
     void look_for(net::urgency lane) { looking_ = lane; }
     net::urgency looking() const { return looking_; }
@@ -32,9 +35,11 @@ private:
     struct entry {
         boost::asio::any_io_executor work;
         net::urgency lane;
-        std::vector<std::string> ids;
+        bool written = false;
+        std::vector<std::string> ids = {};
     };
     std::list<entry>::iterator find(const boost::asio::any_io_executor& work);
+    std::list<entry>::const_iterator find(const boost::asio::any_io_executor& work) const;
 
     std::list<entry> entries_;
     net::urgency looking_ = net::urgency::refresh;

@@ -26,7 +26,8 @@ struct wiring {
     std::function<bool()> may_write = {};
     // Told of each answer: by whom (cloudflare, infisical, heroku, edge) and its HTTP status, 0 where none came.
     std::function<void(std::string_view provider, int status)> on_response = {};
-    // Asked to stop, no request waits for its turn any more, and the world is not read on.
+    // Asked to stop, no request waits for its turn any more, but for a place where its step has written already, and
+    // the world is not read on.
     net::stop* halt = nullptr;
 };
 

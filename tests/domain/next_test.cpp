@@ -539,7 +539,10 @@ TEST_CASE("each thing in the way is named, and nothing is minted") {
          "ServiceToken/probe", "Provisioned", "KeyTaken"},
         {"skew", [](scene& s) { s.account().skew = std::chrono::minutes{2}; }, "ServiceToken/probe", "Provisioned",
          "ClockSkew"},
-        {"approval", [](scene& s) { s.world.vaults["infisical"]->awaiting_approval.insert("/creds"); },
+        {"approval",
+         [](scene& s) {
+             s.world.awaiting_approval.insert({"infisical", "/creds"});
+         },
          "ServiceToken/probe", "Provisioned", "AwaitingApproval"},
         {"app unreadable",
          [](scene& s) {

@@ -402,8 +402,67 @@ TEST_CASE("what relies on a comparison goes out soon and before others, or not a
     }
     s.script.expect(method::get, "/write").answers(429, "", {{"Retry-After", "2"}});
     s.script.expect(method::get, "/write").answers(200);
+    const auto began = s.time.now();
     CHECK(s.send(retrying, compared())->status == 200);
-    CHECK(s.script.requests().back().patience == 3s);
+    CHECK(s.time.now() == began + 2s);
+    CHECK(s.script.requests().back().start_by == began + 5s);
+}
+
+TEST_CASE("what is sent again keeps to what held for it at first") {
+    stage s;
+    retrying_transport retrying{s.script, s.time, middle};
+    const auto began = s.time.now();
+    s.script.expect(method::get, "/x").answers(429, "", {{"Retry-After", "20"}});
+    s.script.expect(method::get, "/x").answers(200);
+    CHECK(s.send(retrying, ask(repeat::once))->status == 200);
+    // Of its 30 s it needs 5 for the answer, however few are left when it is sent again.
+    CHECK(s.script.requests().back().timeout == 10s);
+    CHECK(s.script.requests().back().start_by == began + 25s);
+
+    budget governed{s.script, s.time};
+    s.script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "20"}});
+    (void)s.send(governed, ask(repeat::safe, "/a"));
+    auto late = ask(repeat::safe);
+    late.start_by = s.time.now() + 19s;
+    const auto got = s.send(governed, std::move(late));
+    REQUIRE(got.has_error());
+    CHECK(got.error().kind == error_kind::throttled);
+    CHECK(s.script.requests().size() == 3);
+}
+
+TEST_CASE("where answers are slow, one write that relies on a comparison still finds a place") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    budget_settings settings;
+    settings.concurrency = 1;
+    budget governed{script, time, settings};
+    std::vector<std::string> got;
+    auto begin = [&](std::string target, bool compared) {
+        auto r = ask(repeat::safe, target);
+        if (compared)
+            r.patience = 5s;
+        auto job = governed.send(std::move(r));
+        asio::co_spawn(io, std::move(job), [&got, target](const std::exception_ptr&, const result<response>& one) {
+            got.push_back(target + ": " + (one.has_value() ? "answered" : one.error().what));
+        });
+        io.restart();
+        io.poll();
+    };
+    for (auto target : {"/look", "/write", "/second-look"})
+        script.expect(method::get, target).answers(200).after(time, 20s);
+    begin("/look", false);
+    begin("/write", true);
+    CHECK(script.requests().size() == 2);
+    begin("/second-write", true);
+    begin("/second-look", false);
+    CHECK(script.requests().size() == 2);
+    run_through_time(io, time);
+    CHECK(got ==
+          std::vector<std::string>{
+              "/look: answered", "/write: answered",
+              "/second-write: no request of those under way has ended in time to send one more; nothing was sent",
+              "/second-look: answered"});
 }
 
 TEST_CASE("what relies on a comparison finds the reserve, and room where others are spread out") {
@@ -450,8 +509,10 @@ TEST_CASE("whoever waits for the account's budget is turned away when somebody a
         CHECK(thrown == nullptr);
         got.push_back(std::move(one));
     };
-    auto begin = [&](std::string target) {
-        auto job = governed.send(ask(repeat::safe, std::move(target)));
+    auto begin = [&](std::string target, bool finishes = false) {
+        auto r = ask(repeat::safe, std::move(target));
+        r.finishes = finishes;
+        auto job = governed.send(std::move(r));
         asio::co_spawn(io, std::move(job), ended);
         io.restart();
         io.poll();
@@ -461,28 +522,33 @@ TEST_CASE("whoever waits for the account's budget is turned away when somebody a
     script.expect(method::get, "/slower").answers(200).after(time, 2min);
     begin("/slower");
     begin("/at-the-door");
+    script.expect(method::get, "/second-half").answers(201);
+    begin("/second-half", true);
     halt.ask();
     io.restart();
     io.poll();
-    // What is on the wire is not torn.
+    // What is on the wire is not torn, and what was half written is written when there is a place.
     REQUIRE(got.size() == 1);
     CHECK(got[0].error().kind == error_kind::cancelled);
     time.advance(1min);
     io.restart();
     io.poll();
-    REQUIRE(got.size() == 2);
+    REQUIRE(got.size() == 3);
     CHECK(got[1]->status == 200);
+    CHECK(got[2]->status == 201);
     // A step that is under way may go on as long as it need not wait.
     script.expect(method::get, "/a").answers(429, "", {{"Retry-After", "40"}});
     begin("/a");
-    REQUIRE(got.size() == 3);
-    CHECK(got[2]->status == 429);
-    begin("/b");
     REQUIRE(got.size() == 4);
-    CHECK(got[3].error().kind == error_kind::cancelled);
+    CHECK(got[3]->status == 429);
+    begin("/b");
+    begin("/c", true);
+    REQUIRE(got.size() == 6);
+    CHECK(got[4].error().kind == error_kind::cancelled);
+    CHECK(got[5].error().kind == error_kind::cancelled);
     run_through_time(io, time);
-    CHECK(got.size() == 5);
-    CHECK(script.requests().size() == 3);
+    CHECK(got.size() == 7);
+    CHECK(script.requests().size() == 4);
 }
 
 TEST_CASE("who sleeps until the pause's end, or before another try, wakes when somebody asks to stop") {

@@ -2,6 +2,7 @@
 #include "provider/cloudflare.hpp"
 #include "support/harness.hpp"
 #include "support/scripted_transport.hpp"
+#include "support/settable_clock.hpp"
 
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
@@ -346,6 +347,24 @@ TEST_CASE("creating and deleting a policy of our own") {
     b.wire.expect(method::get, at_app)
         .answers(404, R"({"success":false,"errors":[{"code":11021,"message":"unknown_application"}]})");
     CHECK(run(b.io, b.api.delete_policy("app", "pol", made->version)));
+}
+
+TEST_CASE("a deletion that is refused in passing is not asked for again once its comparison is old") {
+    bench b;
+    testing::settable_clock time;
+    time.jump_over_sleeps();
+    provider::cloudflare api{b.wire, "https://api.cloudflare.com/client/v4", "acc", secret{"key"}, &time};
+    const auto version = b.listed(inlined).policies.front().version;
+    const auto began = time.now();
+    b.wire.expect(method::get, at_app).answers(200, ok(fresh));
+    for (int i = 0; i < 2; ++i)
+        b.wire.expect(method::delete_, at_app)
+            .answers(403, R"({"success":false,"errors":[{"code":10000,"message":"Authentication error"}]})");
+    const auto got = run(b.io, api.delete_policy("app", "pol", version));
+    REQUIRE(got.has_error());
+    CHECK(got.error().kind == error_kind::credential);
+    CHECK(time.now() == began + std::chrono::seconds{2});
+    CHECK(b.wire.requests().back().start_by == began + net::compared_lately);
 }
 
 TEST_CASE("groups") {

@@ -85,6 +85,28 @@ TEST_CASE("Cloudflare refuses a good key in passing: it is asked again, spaced")
     CHECK(s.passed() == 10s);
 }
 
+TEST_CASE("a wait to ask again with a key that was refused ends when somebody asks to stop") {
+    boost::asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    net::stop halt;
+    provider::cloudflare api{script, "https://api.cloudflare.com/client/v4", account, secret{"cfut_made-up"}, &time,
+                             &halt};
+    script.expect(method::get, tokens).answers(403, refusal);
+    std::optional<error> came;
+    auto job = api.list_tokens();
+    boost::asio::co_spawn(io, std::move(job), [&](const std::exception_ptr&, const auto& got) { came = got.error(); });
+    io.poll();
+    CHECK(time.sleepers() == 1);
+    CHECK(!came);
+    halt.ask();
+    io.restart();
+    io.poll();
+    CHECK(time.sleepers() == 0);
+    REQUIRE(came);
+    CHECK(came->kind == error_kind::cancelled); // the refusal is not believed yet
+}
+
 TEST_CASE("a key that is refused three times in a row is left alone until it is another one") {
     stage s;
     s.refuses(tokens, 3);

@@ -75,19 +75,28 @@ asio::awaitable<void> change_environment(following* f, miniature::hands h) {
     auto first = f->read(h);
     co_await std::move(first);
     REQUIRE(h.world.vaults["infisical"].seen);
-    h.world.vaults["infisical"]->awaiting_approval.insert("/MooseQuest/cloudflare");
+    h.world.awaiting_approval.insert({"infisical", "/MooseQuest/cloudflare"});
     const auto candidate = h.around.ring.of("infisical").id;
     auto again = f->read(h);
     co_await std::move(again);
-    CHECK(h.world.vaults["infisical"]->awaiting_approval.size() == 1);
+    CHECK(h.world.awaiting_approval.size() == 1);
     CHECK(h.around.ring.of("infisical").id == candidate);
+    testcloud::fault down;
+    down.to = testcloud::service::infisical;
+    down.what = testcloud::fault_action::reset;
+    down.times = 0;
+    f->m.cloud.trouble.add(down);
+    auto unread = f->read(h);
+    co_await std::move(unread);
+    CHECK(h.world.vaults["infisical"].failure);
+    CHECK(h.world.awaiting_approval.size() == 1);
+    f->m.cloud.trouble.clear();
 
     f->wanted.vaults[0].environment = "dev";
     auto second = f->read(h);
     co_await std::move(second);
     CHECK(h.around.ring.of("infisical").id != candidate);
-    if (h.world.vaults["infisical"].seen)
-        CHECK(h.world.vaults["infisical"]->awaiting_approval.empty());
+    CHECK(h.world.awaiting_approval.empty());
     // The Cloudflare key comes from there, and the other environment does not have it.
     CHECK(h.world.accounts["raxx"].failure);
 }

@@ -302,7 +302,7 @@ TEST_CASE("limits: who asks to be left alone for years is asked again within the
     CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
     CHECK(s.m.clock.now() - before >= 1h);
     CHECK(s.m.clock.now() - before < 2h);
-    CHECK(s.m.logged.str().find("asks to be left alone") != std::string::npos);
+    CHECK(s.m.logged.str().find("names a wait of that length") != std::string::npos);
     s.check_all_whole();
 }
 
@@ -313,7 +313,12 @@ TEST_CASE("limits: what was compared before a wait is compared again before it i
     f.to = service::heroku;
     f.method = "GET";
     f.path = "/apps/raxx-billing/releases";
-    f.skip = 1; // the look before the record's note; this is the delivery's own
+    SUBCASE("of its first look") {
+        f.skip = 1; // the look before the record's note
+    }
+    SUBCASE("of its last look") {
+        f.skip = 2;
+    }
     f.status = 429;
     f.headers = {{"Retry-After", "40"}};
     f.body = R"({"id":"rate_limit","message":"slow down"})";
@@ -338,7 +343,7 @@ TEST_CASE("limits: what overwrites goes out soon after its comparison, or not at
             return {};
         overwritten.insert(r.origin + " " + std::string{net::to_string(r.verb)});
         CHECK_MESSAGE(r.patience, r.what);
-        CHECK(r.patience.value_or(1h) <= net::compared_lately);
+        CHECK(r.start_by.value_or(instant::max()) <= s.m.clock.now() + net::compared_lately);
         return {};
     };
     s.m.settings.how.requests[billing().name] = {s.m.clock.now(), "Requested", std::nullopt, "test"};
@@ -348,7 +353,24 @@ TEST_CASE("limits: what overwrites goes out soon after its comparison, or not at
     CHECK(overwritten.contains("http://127.0.0.1:1003 PATCH"));
 }
 
-TEST_CASE("limits: what is read for a credential on its way is as urgent as that") {
+TEST_CASE("limits: a step that has written is told from one that has not") {
+    scene s;
+    std::map<std::string, std::vector<bool>> finishes; // by method and last part of the path, at Heroku
+    s.in_the_way = [&](const net::request& r) -> std::optional<error> {
+        if (r.origin == "http://127.0.0.1:1003" && r.target.find("/apps/raxx-billing/") != std::string::npos)
+            finishes[std::string{net::to_string(r.verb)} + r.target.substr(r.target.rfind('/'))].push_back(r.finishes);
+        return {};
+    };
+    CHECK(fine(s.apply()));
+    // A look at the world, and a delivery: compared before its one PATCH, and looked at after it.
+    CHECK(finishes["PATCH/config-vars"] == std::vector{false});
+    CHECK(finishes["GET/config-vars"].front() == false);
+    CHECK(finishes["GET/config-vars"].back() == true);
+    CHECK(finishes["GET/releases"].front() == false);
+    CHECK(finishes["GET/releases"].back() == true);
+}
+
+TEST_CASE("limits: what is read for a credential is as urgent as that") {
     scene s;
     std::vector<net::urgency> lanes; // in which the tokens of one account were listed
     bool no_room = false;

@@ -219,6 +219,20 @@ TEST_CASE("deliver: one PATCH, and only where the app is as it was judged") {
         CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::conflict);
         CHECK(b.m.app_value(app, var) == "somebody.access:else");
     }
+    SUBCASE("set by somebody between the comparison and the change, and shown only once its release phase has ended") {
+        heroku.phase.present = true;
+        heroku.phase.takes = 90s;
+        testcloud::fault meanwhile;
+        meanwhile.what = testcloud::fault_action::hook;
+        meanwhile.method = "GET";
+        meanwhile.path = "/config-vars";
+        meanwhile.skip = 1; // the look at the world
+        meanwhile.after = true;
+        meanwhile.act = [&] { b.m.cloud.platform.set(heroku, var, "somebody.access:else"); };
+        b.m.cloud.trouble.add(meanwhile);
+        CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::conflict);
+        CHECK(heroku.releases.size() == releases + 1);
+    }
     SUBCASE("withdrawn") {
         b.m.cloud.platform.set(heroku, var, "a.access:one");
         const auto& out =
@@ -299,8 +313,9 @@ TEST_CASE("a release phase is waited for, and its failure told") {
         const auto& out = b.execute([&] { return steps::await_release{"heroku", "console-self-probe", app, before}; });
         CHECK(kind_of(out) == error_kind::timeout);
         b.wait = 20min;
-        const auto& ended =
-            b.execute([&] { return steps::await_release{"heroku", "console-self-probe", app, before}; });
+        const auto& ended = b.execute([&] {
+            return steps::await_release{"heroku", "console-self-probe", app, before};
+        });
         REQUIRE(ended.value);
         CHECK(ended.value->fingerprint == b.two);
         CHECK(ended.releases->front().status == "succeeded");

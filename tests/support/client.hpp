@@ -35,7 +35,7 @@ struct answered {
 class client {
 public:
     client(boost::asio::io_context& io, std::uint16_t port, const char* host = "127.0.0.1") : io_(io), socket_(io) {
-        socket_.connect({boost::asio::ip::make_address(host), port});
+        run(io_, connect({boost::asio::ip::make_address(host), port}));
     }
 
     void send(std::string text) { run(io_, write(std::move(text))); }
@@ -51,6 +51,11 @@ public:
 
 private:
     static constexpr auto outcome = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+    // A signal (a fuzzer's alarm) would interrupt a blocking one.
+    boost::asio::awaitable<void> connect(boost::asio::ip::tcp::endpoint to) {
+        co_await socket_.async_connect(to, boost::asio::use_awaitable);
+    }
 
     boost::asio::awaitable<void> write(std::string text) {
         const auto bytes = boost::asio::buffer(text);

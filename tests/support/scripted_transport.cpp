@@ -35,6 +35,7 @@ sent_request in_the_clear(const net::request& r) {
     out.what = r.what;
     out.timeout = r.timeout;
     out.patience = r.patience;
+    out.start_by = r.start_by;
     out.connect_to = r.connect_to;
     return out;
 }

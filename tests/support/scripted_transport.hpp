@@ -25,6 +25,7 @@ struct sent_request {
     std::string what;
     std::optional<duration> timeout;
     std::optional<duration> patience;
+    std::optional<instant> start_by;
     std::optional<std::string> connect_to;
 
     // The value of that header, whatever its case; empty where absent.
