@@ -103,6 +103,11 @@ inline bool clock_differs(const account_view& account) {
     return std::chrono::abs(account.skew) > std::chrono::seconds{60};
 }
 
+// A time of ours by a clock that others can trust: what one that is ahead dates would wait for everybody.
+inline instant dated(const account_view& account, instant ours) {
+    return clock_differs(account) ? ours + account.skew : ours;
+}
+
 // ---- the vault
 
 // A value that a consumer reads, or might.

@@ -172,9 +172,8 @@ bool judge::keep_alive(life& l) {
             extend(l, *token, reason::expiring, "it expires " + format_instant(*token->expires_at));
         } else {
             auto r = base_record(l);
-            // By a clock that can be trusted: one that is ahead would put the rotation off for everybody.
-            const auto at = clock_differs(*l.account) ? now_ + l.account->skew : now_;
-            r.request = rotation_request{at, std::string{reason::expiring}, {}, world_.holder, false};
+            r.request =
+                rotation_request{dated(*l.account, now_), std::string{reason::expiring}, {}, world_.holder, false};
             write_record(l, std::move(r), "record", reason::expiring,
                          "its expiry is moved at once; that it is to be replaced is noted first");
         }
@@ -194,7 +193,8 @@ bool judge::note_request(life& l) {
     auto at = how_.requests.find(l.spec->name);
     if (at == how_.requests.end())
         return false;
-    const auto& asked = at->second;
+    auto asked = at->second;
+    asked.at = dated(*l.account, asked.at);
     const auto& noted = l.rec->request;
     bool made = l.rec->current->made && *l.rec->current->made >= asked.at;
     bool urgent = noted && !noted->done && noted->reason == reason::compromised;

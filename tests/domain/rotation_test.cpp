@@ -526,6 +526,29 @@ TEST_CASE("a rotation that a wrong clock has to put off is due for the next righ
     }
 }
 
+TEST_CASE("what a machine with a wrong clock asks for is due now, and hides nothing that is asked for later") {
+    auto s = after(std::chrono::minutes{30});
+    for (auto ahead : {hours{1}, hours{-1}}) {
+        auto wrong = s;
+        wrong.now += ahead;
+        wrong.account().skew = -ahead;
+        ask_for(wrong, reason::requested);
+        auto j = wrong.ask();
+        REQUIRE(j.steps.size() == 1);
+        CHECK(word(j.steps[0]) == "request");
+        effect(wrong.world, j.steps[0], predicted(wrong.world, j.steps[0], wrong.now), wrong.now);
+        wrong.how.requests.clear();
+        CHECK(wrong.rec().request->at == s.now);
+        wrong.now -= ahead;
+        wrong.account().skew = {};
+        wrong.restart();
+        CHECK(count(wrong.settle(), "mint") == 1);
+        wrong.now += std::chrono::minutes{1};
+        ask_for(wrong, reason::compromised);
+        CHECK(count(wrong.settle(), "request") == 1);
+    }
+}
+
 TEST_CASE("a token that something else lets in is not replaced by one that it would not") {
     auto s = after(nearly_over);
     auto old = current(s);
