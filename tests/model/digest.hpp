@@ -153,8 +153,8 @@ private:
         put(a, b, c, d, e, f, g);
     }
     void one(const vault_view& x) {
-        const auto& [a, b, c] = x;
-        put(a, b, c);
+        const auto& [a, b] = x;
+        put(a, b);
     }
     void one(const app_value& x) {
         const auto& [a, b, c] = x;
@@ -185,8 +185,8 @@ private:
         put(a, b, c);
     }
     void one(const observed& x) {
-        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o] = x;
-        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o);
+        const auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = x;
+        put(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
     }
 
     // What the model knows.
