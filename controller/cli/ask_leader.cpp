@@ -55,6 +55,14 @@ asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration p
 
 namespace {
 
+bool is_noted(const session& here, const domain::service_token& token, const domain::record* record,
+              const domain::rotation_request& asked) {
+    const auto& accounts = here.world().accounts;
+    const auto account = accounts.find(token.account);
+    return record != nullptr && record->request && account != accounts.end() && account->second &&
+           domain::notes(*record->request, asked, *account->second);
+}
+
 const domain::record* record_of(const session& here, const domain::service_token& token) {
     const auto& vaults = here.world().vaults;
     const auto vault = vaults.find(token.vault);
@@ -64,11 +72,11 @@ const domain::record* record_of(const session& here, const domain::service_token
     return at == vault->second->state->records.end() ? nullptr : &at->second;
 }
 
-// Whether everything that was asked for has been done: what is left is the overlap.
-bool is_done(const domain::record& r, const domain::rotation_request& asked) {
-    if (!r.request || r.request->at < asked.at || !r.request->done || r.pending)
+// Whether everything that was noted has been done: what is left is the overlap.
+bool is_done(const domain::record& r, const domain::rotation_request& noted) {
+    if (!r.request || r.request->at < noted.at || !r.request->done || r.pending)
         return false;
-    return asked.reason == domain::reason::compromised ? !r.previous : !r.previous || r.previous_until;
+    return noted.reason == domain::reason::compromised ? !r.previous : !r.previous || r.previous_until;
 }
 
 std::string stage_of(const domain::record& r) {
@@ -134,14 +142,15 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
     session here{noting, wanted};
     if (auto refused = approve(asked, here, wanted))
         return *refused;
-    auto noted = here.make_pass(nobody, {});
+    const auto report = here.make_pass(nobody, {});
     const auto* record = record_of(here, *token);
-    if (record == nullptr || !record->request || record->request->at < request.at) {
-        print(asked, wanted, noted.last.conditions);
+    if (!is_noted(here, *token, record, request)) {
+        print(asked, wanted, report.last.conditions);
         std::cerr << "The request could not be noted in the record of " << asked.only
                   << ": the conditions say why. Nothing was done.\n";
-        return exit_code(noted) == code::needs_a_person ? code::needs_a_person : code::error;
+        return exit_code(report) == code::needs_a_person ? code::needs_a_person : code::error;
     }
+    const auto noted = *record->request;
     const auto noted_at = here.clock().now();
     auto woken = wait_for(to.memory->want_pass());
     if (woken.has_error())
@@ -160,7 +169,7 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
     for (;;) {
         auto seen = eyes.make_pass(nobody, {});
         record = record_of(eyes, *token);
-        if (record != nullptr && is_done(*record, request)) {
+        if (record != nullptr && is_done(*record, noted)) {
             print(asked, wanted, seen.last.conditions);
             if (asked.form == output::text)
                 std::cout << "\nDone.\n";

@@ -18,10 +18,9 @@ namespace {
 
 void print_text(const options& asked, const run::pass_report& report, const live& watched) {
     if (report.interrupted) {
-        std::cout
-            << "\nStopped on request. Every request that was sent was answered, nothing is lost. The next run goes on "
-            << (report.last.steps.empty() ? "from here.\n" : "with:\n")
-            << steps_text(report.last.steps, colours_wanted());
+        std::cout << "\nStopped on request. No request is under way any more, nothing is lost. The next run goes on "
+                  << (report.last.steps.empty() ? "from here.\n" : "with:\n")
+                  << steps_text(report.last.steps, colours_wanted());
     }
     if (auto conditions = conditions_text(report.last.conditions, colours_wanted()); !conditions.empty())
         std::cout << (report.cut_short ? "\nThe world was not read to its end again. As it was judged last:\n" : "\n")

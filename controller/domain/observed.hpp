@@ -108,6 +108,14 @@ inline instant dated(const account_view& account, instant ours) {
     return clock_differs(account) ? ours + account.skew : ours;
 }
 
+// Whether this is that request, or a later one, as a record notes it. The remote's clock is read in whole seconds: what
+// is dated by it is not dated the same twice.
+inline bool notes(const rotation_request& noted, const rotation_request& asked, const account_view& account) {
+    const auto at = dated(account, asked.at);
+    const bool about = clock_differs(account) && noted.reason == asked.reason;
+    return noted.at >= at || (about && noted.at + std::chrono::seconds{5} >= at);
+}
+
 // ---- the vault
 
 // A value that a consumer reads, or might.

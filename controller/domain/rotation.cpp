@@ -198,7 +198,7 @@ bool judge::note_request(life& l) {
     const auto& noted = l.rec->request;
     bool made = l.rec->current->made && *l.rec->current->made >= asked.at;
     bool urgent = noted && !noted->done && noted->reason == reason::compromised;
-    if (made || urgent || (noted && noted->at >= asked.at))
+    if (made || urgent || (noted && notes(*noted, at->second, *l.account)))
         return false;
     auto r = base_record(l);
     r.request = asked;
@@ -209,12 +209,13 @@ bool judge::note_request(life& l) {
 // What a credential in force has ahead of it; a rotation that is due is put on the list.
 void judge::schedule(life& l) {
     const auto& token = *token_by_id(*l.account, l.current->token_id);
-    const rotation_facts facts{*l.spec, *l.rec, token, now_};
+    const auto now = dated(*l.account, now_);
+    const rotation_facts facts{*l.spec, *l.rec, token, now};
     auto due = rotation_due(facts);
     if (!due) {
         auto ahead = rotation_ahead(facts);
         if (ahead)
-            wake_at(ahead->since);
+            wake_at(now_ + (ahead->since - now));
         tell(l.resource(), "RotationDue", status::false_, ahead ? reason::scheduled : reason::never_expires,
              ahead ? ahead->words + "; to be rotated from " + format_instant(ahead->since)
                    : std::string{"the token has no expiry"},

@@ -14,14 +14,14 @@ error cancelled(const request& r) {
     return failure(error_kind::cancelled, r.what, "cancelled while waiting for the account's budget");
 }
 
-error throttled(const request& r, duration left) {
-    auto e = failure(error_kind::throttled, r.what,
-                     left > duration{0} ? "the account's request limit is used up; nothing was sent; next try in " +
-                                              format_duration(left)
-                                        : "no request of those under way has ended in time to send one more; nothing "
-                                          "was sent");
+error throttled(const request& r, std::string why, duration left) {
+    auto e = failure(error_kind::throttled, r.what, std::move(why) + "; nothing was sent");
     e.retry_after = left;
     return e;
+}
+
+error no_room(const request& r, duration left) {
+    return throttled(r, "the account's request limit is used up for " + format_duration(left), left);
 }
 
 // The remote is overtaxed, or nothing came back.
@@ -138,7 +138,7 @@ asio::awaitable<result<response>> budget::send(request r) {
                 if (last_start == instant::max())
                     last_start = std::min(latest, now + settings_.longest_wait);
                 if (start > last_start)
-                    co_return throttled(r, start - now);
+                    co_return no_room(r, start - now);
                 auto sleep = sleep_through(settings_.halt, &clock_, start);
                 const bool goes_on = co_await std::move(sleep);
                 if (!goes_on)
@@ -152,8 +152,11 @@ asio::awaitable<result<response>> budget::send(request r) {
             const auto state = co_await asio::this_coro::cancellation_state;
             if (!place && (is_stopping() || state.cancelled() != asio::cancellation_type::none))
                 co_return cancelled(r);
-            if (!place || now > latest)
-                co_return throttled(r, std::max(next_start(now) - now, duration{0}));
+            const auto left = std::max(next_start(now) - now, duration{0});
+            if (!place)
+                co_return throttled(r, "none of the requests under way ended in time", left);
+            if (now > latest)
+                co_return throttled(r, "it came too late to be sent", left);
             if (next_start(now) > now)
                 place = {};
         }

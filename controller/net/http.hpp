@@ -44,7 +44,8 @@ struct request {
     std::string quota;               // which of the remote's own counters it goes by, where that has several
     std::string what;                // for errors: "cloudflare GET service tokens"
     std::optional<duration> timeout; // for the whole exchange; else the transport's own
-    // Of a write that relies on what was read right before: it is sent no later than this, or not at all.
+    // Of a write that relies on what was read right before, or the last look before it: it is sent no later than this,
+    // or not at all.
     std::optional<duration> patience;
     std::optional<instant> start_by; // it is not sent later than this, whoever sends it again
     // The work that it belongs to has written already: where somebody asks to stop, it is not turned away at the door.

@@ -15,8 +15,8 @@ namespace postern::run {
 
 namespace {
 
-// Says of each request how urgent the work is that it is sent for. A step that is under way comes to its end; what only
-// looks at the world does not go on once somebody asks to stop.
+// Says of each request how urgent the work is that it is sent for. Once somebody asks to stop, a step that has written
+// comes to its end, one that has not writes nothing any more, and what only looks at the world does not go on.
 class ranking_transport final : public net::transport {
 public:
     ranking_transport(net::transport& inner, request_trail& trail, const net::stop* halt)
@@ -25,17 +25,26 @@ public:
     boost::asio::awaitable<result<net::response>> send(net::request r) override {
         auto executor = co_await boost::asio::this_coro::executor;
         const auto lane = trail_.lane_of(executor);
-        if (!lane && halt_ != nullptr && halt_->asked())
+        const bool writes = r.verb != net::method::get && !r.login;
+        r.finishes = trail_.has_written(executor);
+        if (halt_ != nullptr && halt_->asked() && (!lane || (writes && !r.finishes)))
             co_return error{error_kind::cancelled, r.what, "nothing was sent: somebody asked to stop", 0, {}, {}};
         r.lane = lane.value_or(trail_.looking());
-        r.finishes = trail_.has_written(executor);
-        if (r.verb != net::method::get && !r.login)
-            trail_.writes(executor);
         auto exchange = inner_.send(std::move(r));
-        co_return co_await std::move(exchange);
+        auto came = co_await std::move(exchange);
+        if (writes && may_have_been_acted_on(came))
+            trail_.wrote(executor);
+        co_return came;
     }
 
 private:
+    static bool may_have_been_acted_on(const result<net::response>& came) {
+        if (came.has_value())
+            return came->status / 100 != 4;
+        const auto kind = came.error().kind;
+        return kind == error_kind::ambiguous || kind == error_kind::timeout;
+    }
+
     net::transport& inner_;
     request_trail& trail_;
     const net::stop* halt_;

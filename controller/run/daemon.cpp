@@ -246,8 +246,11 @@ asio::awaitable<void> daemon::restore() {
     if (last.has_error() || last->revision != printable(revision_))
         asked_ = true;
     for (auto& [lock, trouble] : came.value()) {
-        if (lock.starts_with(approval_lock))
-            restore_approval(lock.substr(approval_lock.size()), trouble);
+        // With other documents it may be another vault that has this name.
+        if (lock.starts_with(approval_lock)) {
+            if (!asked_)
+                restore_approval(lock.substr(approval_lock.size()), trouble);
+        }
         // What another process was refused for its keys, this one has to try with its own.
         else if (trouble.why.kind != error_kind::credential)
             world_.troubles.emplace(lock, std::move(trouble));
@@ -255,14 +258,17 @@ asio::awaitable<void> daemon::restore() {
     restored_ = true;
 }
 
-void daemon::restore_approval(const std::string& where, const domain::trouble& waiting) {
+void daemon::restore_approval(const std::string& where, const domain::trouble& noted) {
     const auto space = where.find(' '); // a vault's name is a DNS label
-    if (space == std::string::npos || approvals_.contains({where.substr(0, space), where.substr(space + 1)}))
+    if (space == std::string::npos)
         return;
-    auto name = where.substr(0, space);
-    auto path = where.substr(space + 1);
-    world_.awaiting_approval.insert({name, path});
-    approvals_[{std::move(name), std::move(path)}] = {waiting.again, waiting.count};
+    const std::pair at{where.substr(0, space), where.substr(space + 1)};
+    auto& [since, times] = approvals_[at];
+    if (noted.again <= since)
+        return;
+    since = noted.again;
+    times = noted.count;
+    world_.awaiting_approval.insert(at);
 }
 
 // Everything that is backed off from, as the store keeps it.

@@ -88,7 +88,7 @@ private:
     void interrupt(std::string_view why);
     bool leads() const;
     boost::asio::awaitable<void> restore();
-    void restore_approval(const std::string& where, const domain::trouble& waiting);
+    void restore_approval(const std::string& where, const domain::trouble& noted);
     std::map<std::string, domain::trouble> troubles() const;
     boost::asio::awaitable<void> one_pass();
     boost::asio::awaitable<void> look_at_keys(surroundings around);

@@ -44,6 +44,13 @@ const release_view* ours_among(const std::vector<release_view>& releases, int af
     return newest;
 }
 
+// Until a release phase has ended, the variables show what was set before: only a release tells of it.
+bool any_pending(const std::vector<release_view>& releases, const std::vector<std::string>& vars) {
+    return std::any_of(releases.begin(), releases.end(), [&](const release_view& release) {
+        return release.status == "pending" && names_any(release, vars);
+    });
+}
+
 int newest_of(const std::vector<release_view>& releases) {
     return releases.empty() ? 0 : releases.front().version;
 }
@@ -170,23 +177,22 @@ executor::task executor::take(steps::deliver s) {
     auto changes = which.set_to(known);
 
     const auto vault = vault_of(s.binding);
-    auto newest = co_await client->releases(s.app, 1);
-    if (newest.has_error())
-        co_return failed(newest.error());
+    auto releases = co_await client->releases(s.app, releases_looked_at);
+    if (releases.has_error())
+        co_return failed(releases.error());
     auto seen = co_await value_now(client, s.app, which, vault);
     if (seen.failure || seen.value->fingerprint == s.fingerprint)
         co_return seen;
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
-    // Until a release phase has ended, the variables show what was set before: only a release tells of it.
-    auto still = co_await client->releases(s.app, 1, true);
-    if (still.has_error())
-        co_return failed(still.error());
-    const int before = newest_of(still.value());
-    if (before != newest_of(newest.value()))
-        co_return failed(moved(where, "it was released while its variables were compared"));
-    if (before != 0 && still.value().front().status == "pending" && names_any(still.value().front(), which.names()))
+    if (any_pending(releases.value(), which.names()))
         co_return failed(moved(where, "a release that sets these variables is still pending"));
+    auto newest = co_await client->releases(s.app, 1, true);
+    if (newest.has_error())
+        co_return failed(newest.error());
+    const int before = newest_of(releases.value());
+    if (newest_of(newest.value()) != before)
+        co_return failed(moved(where, "it was released while its variables were compared"));
     auto patched = co_await client->patch_config_vars(s.app, std::move(changes));
     if (patched.has_error())
         co_return failed(patched.error());

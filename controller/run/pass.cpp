@@ -65,9 +65,9 @@ bool is_rotating(const domain::observed& world) {
     });
 }
 
-// Whether somebody asked to stop before all of it was read.
-bool was_cut_short(const domain::observed& world) {
-    auto cut = [](const auto& of) { return of.failure && of.failure->kind == error_kind::cancelled; };
+// Whether a part of the world was not read for such a reason.
+bool any_unread(const domain::observed& world, error_kind why) {
+    auto cut = [why](const auto& of) { return of.failure && of.failure->kind == why; };
     auto any = [&](const auto& all) {
         return std::any_of(all.begin(), all.end(), [&](const auto& named) { return cut(named.second); });
     };
@@ -174,7 +174,7 @@ asio::awaitable<void> pass::go_on() {
         co_await std::move(waiting);
         world_.stale = world_.stale || (room && *room <= around_.clock.now());
     }
-    report_.cut_short = report_.interrupted && was_cut_short(world_);
+    report_.cut_short = report_.interrupted && any_unread(world_, error_kind::cancelled);
     if (report_.cut_short)
         co_return;
     if (report_.interrupted)
@@ -210,12 +210,14 @@ asio::awaitable<void> pass::read_world() {
     dirty_ = true;
 }
 
-// Whoever reads for a credential that is on its way does not stand back behind those who only look: where the account
-// has little room, it would never come to where it is used.
+// Where there was no room to read, a credential that is on its way would never come to where it is used: then it is
+// read for as urgently as it is moved. Elsewhere a reading leaves what is reserved for what is urgent, and one that
+// waits for a person does not hurry it.
 net::urgency pass::waits_for_reading() const {
     if (settings_.takes != extent::all)
         return net::urgency::refresh;
-    return is_rotating(world_) ? net::urgency::rotation : urgent_;
+    const bool starves = is_rotating(world_) && any_unread(world_, error_kind::throttled);
+    return starves ? net::urgency::rotation : urgent_;
 }
 
 bool pass::may_read_again() {

@@ -32,7 +32,7 @@ void request_trail::begin(const boost::asio::any_io_executor& work, net::urgency
     entries_.push_back({work, lane});
 }
 
-void request_trail::writes(const boost::asio::any_io_executor& work) {
+void request_trail::wrote(const boost::asio::any_io_executor& work) {
     if (auto at = find(work); at != entries_.end())
         at->written = true;
 }

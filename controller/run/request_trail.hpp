@@ -20,8 +20,8 @@ public:
     void begin(const boost::asio::any_io_executor& work, net::urgency lane);
     // Nothing: nobody began it, it is a look at the world.
     std::optional<net::urgency> lane_of(const boost::asio::any_io_executor& work) const;
-    // This work sends what changes something; and whether it has.
-    void writes(const boost::asio::any_io_executor& work);
+    // This work has sent what changes something; and whether it has.
+    void wrote(const boost::asio::any_io_executor& work);
     bool has_written(const boost::asio::any_io_executor& work) const;
     // How urgent it is to look: as urgent as what waits for it.
     void look_for(net::urgency lane) { looking_ = lane; }

@@ -539,6 +539,13 @@ TEST_CASE("what a machine with a wrong clock asks for is due now, and hides noth
         effect(wrong.world, j.steps[0], predicted(wrong.world, j.steps[0], wrong.now), wrong.now);
         wrong.how.requests.clear();
         CHECK(wrong.rec().request->at == s.now);
+        CHECK(count(wrong.settle(), "mint") == 0);
+        CHECK(reason_at(wrong.ask(), "ServiceToken/probe", "Provisioned") == reason::clock_skew);
+        // The same request, by a clock that was read anew.
+        ask_for(wrong, reason::requested);
+        wrong.account().skew += std::chrono::milliseconds{900};
+        CHECK(count(wrong.settle(), "request") == 0);
+        wrong.how.requests.clear();
         wrong.now -= ahead;
         wrong.account().skew = {};
         wrong.restart();

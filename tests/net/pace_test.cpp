@@ -458,11 +458,9 @@ TEST_CASE("where answers are slow, one write that relies on a comparison still f
     begin("/second-look", false);
     CHECK(script.requests().size() == 2);
     run_through_time(io, time);
-    CHECK(got ==
-          std::vector<std::string>{
-              "/look: answered", "/write: answered",
-              "/second-write: no request of those under way has ended in time to send one more; nothing was sent",
-              "/second-look: answered"});
+    CHECK(got == std::vector<std::string>{"/look: answered", "/write: answered",
+                                          "/second-write: it came too late to be sent; nothing was sent",
+                                          "/second-look: answered"});
 }
 
 TEST_CASE("what relies on a comparison finds the reserve, and room where others are spread out") {

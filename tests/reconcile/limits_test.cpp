@@ -370,7 +370,7 @@ TEST_CASE("limits: a step that has written is told from one that has not") {
     CHECK(finishes["GET/releases"].back() == true);
 }
 
-TEST_CASE("limits: what is read for a credential is as urgent as that") {
+TEST_CASE("limits: what is read for a credential on its way is as urgent as that") {
     scene s;
     std::vector<net::urgency> lanes; // in which the tokens of one account were listed
     bool no_room = false;
@@ -405,6 +405,23 @@ TEST_CASE("limits: what is read for a credential is as urgent as that") {
         REQUIRE(lanes.size() >= 2);
         CHECK(lanes[0] == net::urgency::refresh); // nobody knew yet
         CHECK(lanes[1] == net::urgency::rotation);
+    }
+    SUBCASE("one that waits for a person hurries nobody") {
+        s.m.cloud.vault.switches.approval_paths = {"/MooseQuest/cloudflare"};
+        auto two_passes = [&](miniature::hands h) -> boost::asio::awaitable<void> {
+            auto executor = co_await boost::asio::this_coro::executor;
+            for (int i = 0; i < 2; ++i) {
+                lanes.clear();
+                recorder watch;
+                run::pass work{h.around, h.reader, h.world, h.halt, watch, s.m.settings, executor};
+                auto working = work.run();
+                co_await std::move(working);
+            }
+        };
+        s.m.in_process(s.wanted(), two_passes);
+        CHECK(s.record(billing()).pending);
+        CHECK(lanes == std::vector<net::urgency>{net::urgency::refresh});
+        s.m.cloud.vault.switches.approval_paths.clear();
     }
     // Where nothing is to be done, it is a look like another.
     CHECK(fine(s.apply()));

@@ -219,19 +219,39 @@ TEST_CASE("deliver: one PATCH, and only where the app is as it was judged") {
         CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::conflict);
         CHECK(b.m.app_value(app, var) == "somebody.access:else");
     }
-    SUBCASE("set by somebody between the comparison and the change, and shown only once its release phase has ended") {
+    SUBCASE("set by somebody, and shown only once its release phase has ended") {
         heroku.phase.present = true;
         heroku.phase.takes = 90s;
-        testcloud::fault meanwhile;
+        auto set = [&] { b.m.cloud.platform.set(heroku, var, "somebody.access:else"); };
+        testcloud::fault meanwhile; // after the step's own look at the variables
         meanwhile.what = testcloud::fault_action::hook;
         meanwhile.method = "GET";
-        meanwhile.path = "/config-vars";
+        meanwhile.path = "/apps/" + app + "/config-vars";
         meanwhile.skip = 1; // the look at the world
         meanwhile.after = true;
-        meanwhile.act = [&] { b.m.cloud.platform.set(heroku, var, "somebody.access:else"); };
-        b.m.cloud.trouble.add(meanwhile);
-        CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::conflict);
-        CHECK(heroku.releases.size() == releases + 1);
+        std::string_view words = "is still pending";
+        SUBCASE("before the step") {
+            set();
+        }
+        SUBCASE("before the step, which sees it end") {
+            set();
+            meanwhile.act = [&] { b.m.clock.advance(2min); };
+        }
+        SUBCASE("before the step, and hidden by a release of something else") {
+            set();
+            b.m.cloud.platform.set(heroku, "LOG_LEVEL", "debug");
+        }
+        SUBCASE("between its comparison and its change") {
+            meanwhile.act = set;
+            words = "was released while";
+        }
+        if (meanwhile.act)
+            b.m.cloud.trouble.add(meanwhile);
+        const auto& out = b.execute([&] { return b.deliver(""); });
+        CHECK(kind_of(out) == error_kind::conflict);
+        CHECK_MESSAGE(out.failure->what.find(words) != std::string::npos, out.failure->what);
+        for (const auto& e : b.m.cloud.ledger.requests())
+            CHECK(e.method != "PATCH");
     }
     SUBCASE("withdrawn") {
         b.m.cloud.platform.set(heroku, var, "a.access:one");
