@@ -486,8 +486,6 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
                  "the request of the intent before came to nothing");
 }
 
-// A second rotation inside an overlap may end the secret that consumers hold, and no lease fences Cloudflare. So
-// whoever intends to rotate in place lets as much time pass as a request of somebody else's may take, and looks again.
 // The nonce of a secret of the token in force that no pointer of the record knows.
 std::optional<std::string> judge::second_secret(const life& l) const {
     for (const auto& [nonce, value] : *l.held) {
@@ -498,6 +496,8 @@ std::optional<std::string> judge::second_secret(const life& l) const {
     return {};
 }
 
+// A second rotation inside an overlap may end the secret that consumers hold, and no lease fences Cloudflare. So
+// whoever intends to rotate in place lets as much time pass as a request of somebody else's may take, and looks again.
 bool judge::may_rotate_in_place(life& l, const intent& intended) {
     const auto from = intended.deadline - how_.request_timeout;
     if (how_.imagined || world_.seen_at >= from)
