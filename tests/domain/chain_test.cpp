@@ -131,6 +131,22 @@ TEST_CASE("a credential that is thrown away goes out of its policies first: Clou
               std::vector<rule>{of_token("stranger"), of_token(s.rec().current->token_id)});
 }
 
+TEST_CASE("a credential whose write-once key somebody deleted leaves its policies, goes, and has a successor") {
+    scene s;
+    stopped_before(s, "promote");
+    const auto id = s.account().tokens.at(0).id;
+    REQUIRE(is_named(s.account(), id));
+    s.state().held.clear();
+    next_process(s, minutes{2});
+    play(s, [&](const step& x) { return s.answered(x); });
+    CHECK(!is_named(s.account(), id));
+    CHECK(s.account().tokens.size() == 1);
+    CHECK(s.world.troubles.empty());
+    REQUIRE(s.rec().current);
+    CHECK(s.rec().current->token_id != id);
+    CHECK(s.rec().confirmed == s.rec().current->fingerprint);
+}
+
 TEST_CASE("two processes that wrote one record at the same instant: one makes it single, before anything else") {
     scene s;
     stopped_before(s, "mint");

@@ -1,5 +1,8 @@
+#include "net/budget.hpp"
+#include "net/retry.hpp"
 #include "net/stop.hpp"
 #include "support/harness.hpp"
+#include "support/scripted_transport.hpp"
 #include "support/settable_clock.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -40,6 +43,15 @@ struct ending {
 void poll(asio::io_context& io) {
     io.restart();
     io.poll();
+}
+
+request ask(std::string target) {
+    request r;
+    r.origin = "https://api.example";
+    r.target = std::move(target);
+    r.repeatable = repeat::safe;
+    r.what = "test";
+    return r;
 }
 
 // Seven, once the timer has ended; an exception where it was ended for it.
@@ -181,5 +193,54 @@ TEST_CASE("what goes wrong in a wait comes out, unless that was to end anyway") 
         CHECK((of.thrown == nullptr) == asked);
         if (of.thrown)
             CHECK_THROWS_WITH(std::rethrow_exception(of.thrown), "the far side is gone");
+    }
+}
+
+TEST_CASE(
+    "a wish that nobody has keeps nobody from the door or from another try; a caller that is cancelled goes alone") {
+    for (bool may_stop : {true, false}) {
+        CAPTURE(may_stop);
+        asio::io_context io{1};
+        settable_clock time;
+        scripted_transport script;
+        stop halt;
+        budget_settings budgets;
+        budgets.concurrency = 1;
+        budgets.halt = may_stop ? &halt : nullptr;
+        budget governed{script, time, budgets};
+        auto begin = [&](ending<result<response>>& of, transport& through, std::string target) {
+            auto job = through.send(ask(std::move(target)));
+            of.start(io, std::move(job));
+            poll(io);
+        };
+        script.expect(method::get, "/slow").answers(200).after(time, 1min);
+        ending<result<response>> slow;
+        begin(slow, governed, "/slow");
+        ending<result<response>> torn;
+        begin(torn, governed, "/torn");
+        ending<result<response>> next;
+        begin(next, governed, "/next");
+        torn.caller.emit(asio::cancellation_type::terminal);
+        poll(io);
+        REQUIRE(torn.value);
+        REQUIRE(torn.value->has_error());
+        CHECK(torn.value->error().kind == error_kind::cancelled);
+        script.expect(method::get, "/next").answers(201);
+        time.advance(1min);
+        poll(io);
+        CHECK(slow.value.value()->status == 200);
+        CHECK(next.value.value()->status == 201);
+
+        retry_settings retries;
+        retries.halt = budgets.halt;
+        retrying_transport retrying{script, time, [] { return 0.5; }, retries};
+        script.expect(method::get, "/again").answers(503, "down", {{"Retry-After", "50"}});
+        script.expect(method::get, "/again").answers(200);
+        ending<result<response>> again;
+        begin(again, retrying, "/again");
+        CHECK(!again.value);
+        time.advance(50s);
+        poll(io);
+        CHECK(again.value.value()->status == 200);
     }
 }
