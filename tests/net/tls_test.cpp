@@ -74,6 +74,13 @@ TEST_CASE("a certificate that cannot be believed is refused in words, with the c
     CHECK(unknown.kind == error_kind::refused);
     CHECK(says(unknown, "\"Somebody else's\", which this machine does not trust"));
     CHECK(says(unknown, "--ca-file"));
+
+    // The whole chain, with the authority that nobody here knows.
+    auto whole = stranger.issue({{"127.0.0.1"}});
+    whole.certificate += stranger.certificate();
+    auto in_chain = refusal(whole);
+    CHECK(in_chain.kind == error_kind::refused);
+    CHECK(says(in_chain, "\"Somebody else's\", which this machine does not trust"));
 }
 
 TEST_CASE("a common name without a subject alternative name is no host name") {
