@@ -1,5 +1,6 @@
 #include "world.hpp"
 
+#include <optional>
 #include <set>
 
 // What there is of a token where the world shows only part of it.
@@ -221,4 +222,82 @@ TEST_CASE("a token that an app holds is not deleted, whatever made it look like 
     const auto* c = find(j, "ServiceToken/probe", "Ready");
     REQUIRE(c != nullptr);
     CHECK(c->reason == "AsDeclared");
+}
+
+TEST_CASE("a vault that cannot be read stops its own tokens and nobody else's") {
+    auto s = provisioned();
+    auto second = s.wanted.vaults[0];
+    second.name = "apart";
+    s.wanted.vaults.push_back(second);
+    fail(s.world.vaults["apart"], error_kind::unavailable, 503);
+    auto theirs = scene::spec("theirs", "CF_THEIRS");
+    theirs.vault = "apart";
+    s.wanted.tokens.push_back(theirs);
+    // One that is adopted, in a binding of its own that left a token of ours out.
+    s.wanted.tokens.push_back(scene::spec("adopted", "CF_ADOPTED"));
+    s.account().tokens.push_back(token("tok-1", "by hand"));
+    s.folder().values["CF_ADOPTED"] = {"fp-hand", "tok-1.access"};
+    auto apart = s.wanted.bindings[0];
+    apart.name = apart.policy_name = "apart";
+    apart.tokens = {"adopted"};
+    s.wanted.bindings.push_back(apart);
+    s.settle();
+    CHECK(s.rec("adopted").confirmed == "fp-hand");
+    const auto j = s.ask();
+    CHECK(reason_at(j, "ServiceToken/probe", "Ready") == "AsDeclared");
+    CHECK(reason_at(j, "ServiceToken/adopted", "Ready") == "AsDeclared");
+    CHECK(reason_at(j, "ServiceToken/theirs", "Ready") == "Unreadable");
+    CHECK(reason_at(j, "InfisicalVault/apart", "Ready") == "Unavailable");
+    // Whether a token that left the binding is anybody's still, the other vault's records might say.
+    s.wanted.bindings[1].tokens = {"adopted", "theirs"};
+    s.application(0).policies.back().include.push_back(of_token("gone"));
+    s.rec("adopted").policies.at(0).put.push_back("gone");
+    s.account().tokens.push_back(token("gone", "of somebody"));
+    s.how.prune = true;
+    s.settle();
+    CHECK(s.application(0).policies.back().include.size() == 2);
+}
+
+TEST_CASE("a release that sets both variables of a pair is known as ours, one that sets others is not") {
+    struct row {
+        const char* description;
+        const char* word;
+    };
+    for (const auto& r :
+         {row{"Set CF_ID, CF_SECRET config vars", "await-release"},
+          row{"Set CF_SECRET, CF_ID config vars", "await-release"}, row{"Set CF_ID config vars", "deliver"},
+          row{"Set CF_ID, OTHER config vars", "deliver"}, row{"Deploy CF_ID, CF_SECRET", "deliver"}}) {
+        INFO(r.description);
+        scene s;
+        auto& b = s.wanted.heroku_bindings[0];
+        b.config_var.clear();
+        b.client_id_var = "CF_ID";
+        b.client_secret_var = "CF_SECRET";
+        std::optional<step> next;
+        while (!next) {
+            for (const auto& x : s.ask().steps) {
+                if (word(x) == "deliver")
+                    next = x;
+                else
+                    effect(s.world, x, predicted(s.world, x, s.now), s.now);
+            }
+        }
+        const auto app = std::get<steps::deliver>(next->what).app;
+        s.world.heroku["heroku"]->apps[app]->releases = {{1, "pending", r.description}};
+        auto j = s.ask();
+        REQUIRE(j.steps.size() == 1);
+        CHECK(word(j.steps[0]) == r.word);
+        const bool waits = r.word == std::string{"await-release"};
+        CHECK((reason_at(j, "HerokuBinding/probe", "Delivered") == "ReleasePending") == waits);
+        if (waits) {
+            auto o = predicted(s.world, j.steps[0], s.now);
+            REQUIRE(o.releases);
+            o.releases = {{1, "succeeded", r.description}};
+            o.value = app_value{false, s.rec().current->fingerprint, s.rec().current->client_id};
+            effect(s.world, j.steps[0], o, s.now);
+        }
+        s.settle();
+        CHECK(s.world.heroku["heroku"]->apps[app]->values.at("probe").fingerprint == s.rec().current->fingerprint);
+        CHECK(reason_at(s.ask(), "HerokuBinding/probe", "Delivered") == "AsDeclared");
+    }
 }

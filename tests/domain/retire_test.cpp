@@ -383,3 +383,50 @@ TEST_CASE("of several that are due, what is compromised comes first, then what w
     CHECK(order[0] == "c");
     CHECK(order[1] == "b");
 }
+
+TEST_CASE("what an app holds that nobody can ask any more keeps the one before alive only while that may change") {
+    struct row {
+        const char* name;
+        void (*bend)(scene&);
+        bool retires;
+    };
+    const row rows[] = {
+        {"its HerokuAccount left git", [](scene& s) { s.world.heroku.erase("apart"); }, true},
+        {"its HerokuAccount does not answer",
+         [](scene& s) { s.world.heroku["apart"].failure = error{error_kind::unavailable, "GET", "no", 503, {}, {}}; },
+         false},
+        {"its HerokuAccount is closed to us",
+         [](scene& s) { s.world.heroku["apart"].failure = error{error_kind::credential, "GET", "no", 403, {}, {}}; },
+         true},
+    };
+    for (const auto& r : rows) {
+        INFO(r.name);
+        auto s = overlapping();
+        const auto old = *s.rec().previous;
+        s.rec().deliveries.insert(s.rec().deliveries.begin(), {"apart", "app", {"CF_LEFT"}, 0, {}, old.fingerprint});
+        r.bend(s);
+        overlap_ends(s);
+        settle(s);
+        CHECK(lists(s, old.token_id) != r.retires);
+        if (!r.retires)
+            CHECK(says(told(s.ask(), "RotationDue"), "perhaps CF_LEFT on app app, which could not be read"));
+    }
+}
+
+TEST_CASE("a token that is only renewed is renewed at once by whoever was away for long") {
+    scene s;
+    s.wanted.tokens[0].how = strategy::renew;
+    s.settle();
+    const auto kept = *s.rec().current;
+    s.now += hours{8760 - 10};
+    s.restart();
+    // Even where something else has to be mended first.
+    s.folder().values.clear();
+    auto j = s.ask();
+    REQUIRE(j.steps.size() == 1);
+    CHECK(word(j.steps[0]) == "renew");
+    s.settle();
+    CHECK(s.account().tokens.at(0).expires_at == s.now + hours{8760});
+    CHECK(s.rec().current == kept);
+    CHECK(!s.rec().request);
+}
