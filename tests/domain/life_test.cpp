@@ -301,3 +301,27 @@ TEST_CASE("a release that sets both variables of a pair is known as ours, one th
         CHECK(reason_at(s.ask(), "HerokuBinding/probe", "Delivered") == "AsDeclared");
     }
 }
+
+TEST_CASE("groups that contain each other are gone through once, and let a token in only where one of them names it") {
+    for (bool named : {false, true}) {
+        CAPTURE(named);
+        auto s = provisioned();
+        const auto old = *s.rec().current;
+        for (const auto* id : {"g1", "g2"}) {
+            live_group g;
+            g.id = g.name = id;
+            g.include = {{rule::kind::group, id == std::string{"g1"} ? "g2" : "g1", {}}};
+            s.account().groups.push_back(g);
+        }
+        if (named)
+            s.account().groups[1].include.push_back(of_token(old.token_id));
+        auto elsewhere = app("app-3", "three.raxx.app");
+        elsewhere.policies.push_back(policy("p", "p", decision::non_identity, {{rule::kind::group, "g1", {}}}));
+        s.account().applications.push_back(elsewhere);
+        s.now += hours{8760 - 700};
+        s.restart();
+        s.settle();
+        CHECK((s.rec().current->token_id == old.token_id) == named);
+        CHECK((reason_at(s.ask(), "ServiceToken/probe", "RotationDue") == "ReferencedElsewhere") == named);
+    }
+}

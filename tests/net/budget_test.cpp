@@ -5,7 +5,10 @@
 
 #include <doctest/doctest.h>
 
+#include <exception>
+#include <string>
 #include <utility>
+#include <vector>
 
 // What the governor of an account makes of the answers.
 
@@ -104,4 +107,40 @@ TEST_CASE("a remote that asks for years is waited for no longer where nobody wan
     s.script.expect(method::get, "/x").answers(429, "", {{"Retry-After", "999999999"}});
     CHECK(s.send("/x")->status == 429);
     CHECK(s.send("/x").error().retry_after == 1h);
+}
+
+TEST_CASE("what is still under way uses the budget up: the next one is put off until it may have left the window") {
+    asio::io_context io{1};
+    settable_clock time;
+    scripted_transport script;
+    budget_settings settings;
+    settings.quotas = {{3, 5min}};
+    budget governed{script, time, settings};
+    std::vector<result<response>> got;
+    auto begin = [&](std::string target) {
+        request r;
+        r.origin = "https://api.example";
+        r.target = std::move(target);
+        r.repeatable = repeat::safe;
+        r.what = "test";
+        auto job = governed.send(std::move(r));
+        asio::co_spawn(io, std::move(job), [&](const std::exception_ptr& thrown, result<response> one) {
+            CHECK(thrown == nullptr);
+            got.push_back(std::move(one));
+        });
+        io.restart();
+        io.poll();
+    };
+    for (int i = 0; i < 3; ++i) {
+        script.expect(method::get, "/slow").answers(200).after(time, 1min);
+        begin("/slow");
+    }
+    CHECK(script.requests().size() == 3);
+    begin("/late");
+    REQUIRE(got.size() == 1);
+    CHECK(got[0].error().kind == error_kind::throttled);
+    CHECK(got[0].error().retry_after == 5min);
+    run_through_time(io, time);
+    CHECK(got.size() == 4);
+    CHECK(script.requests().size() == 3);
 }
