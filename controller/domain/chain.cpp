@@ -461,6 +461,8 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
         return;
     }
     for (const auto* token : made) {
+        if (leaves_policies(l, token->id, reason::lost_reply, "nobody holds its secret"))
+            return;
         offer({l.resource(),
                "service token " + token->id + " \"" + printable(token->name) + "\"",
                std::string{reason::lost_reply},
@@ -486,8 +488,6 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
                  "the request of the intent before came to nothing");
 }
 
-// A second rotation inside an overlap may end the secret that consumers hold, and no lease fences Cloudflare. So
-// whoever intends to rotate in place lets as much time pass as a request of somebody else's may take, and looks again.
 // The nonce of a secret of the token in force that no pointer of the record knows.
 std::optional<std::string> judge::second_secret(const life& l) const {
     for (const auto& [nonce, value] : *l.held) {
@@ -498,6 +498,8 @@ std::optional<std::string> judge::second_secret(const life& l) const {
     return {};
 }
 
+// A second rotation inside an overlap may end the secret that consumers hold, and no lease fences Cloudflare. So
+// whoever intends to rotate in place lets as much time pass as a request of somebody else's may take, and looks again.
 bool judge::may_rotate_in_place(life& l, const intent& intended) {
     const auto from = intended.deadline - how_.request_timeout;
     if (how_.imagined || world_.seen_at >= from)
@@ -523,18 +525,16 @@ bool judge::renew_first(life& l, const intent& intended) {
     return true;
 }
 
-// A credential that has not passed its hosts for a day is of no use to anybody: out of the policies, deleted,
-// forgotten. The intent stays, so that the next one needs no new authorization.
-void judge::discard_pending(life& l) {
-    const auto& c = *l.pending;
+// True where the token still stands in a policy of its bindings, which it leaves first: Cloudflare deletes none that is
+// named.
+bool judge::leaves_policies(const life& l, const std::string& token_id, std::string_view why, std::string words) {
     for (auto i : l.grants) {
         const auto& g = grants_[i];
         if (g.app == nullptr || g.own == nullptr)
             continue;
         const auto& p = *g.own;
-        bool member = std::any_of(p.include.begin(), p.include.end(), [&](const rule& r) {
-            return r.is == rule::kind::service_token && r.id == c.token_id;
-        });
+        bool member = std::any_of(p.include.begin(), p.include.end(),
+                                  [&](const rule& r) { return r.is == rule::kind::service_token && r.id == token_id; });
         if (!member)
             continue;
         std::vector<std::string> locks{policy_lock(g.binding->name, g.app->id),
@@ -546,19 +546,26 @@ void judge::discard_pending(life& l) {
                                          p.version,
                                          false,
                                          {},
-                                         {c.token_id},
+                                         {token_id},
                                          used_by(g.binding->account, p.id)};
         if (p.include.size() == 1 && !p.reusable)
             what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
-        offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name),
-               std::string{reason::proof_failed}, "its credential has not passed for a day and is thrown away",
-               std::move(locks), std::move(what)},
+        offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name), std::string{why},
+               std::move(words), std::move(locks), std::move(what)},
               l.observing);
-        return;
+        return true;
     }
+    return false;
+}
+
+// A credential that has not passed its hosts for a day is of no use to anybody: out of the policies, deleted,
+// forgotten. The intent stays, so that the next one needs no new authorization.
+void judge::discard_pending(life& l) {
+    const auto& c = *l.pending;
+    const std::string words = "its credential has not passed for a day and is thrown away";
     // Without its key nobody holds it, and it is deleted like one whose reply was lost.
-    forget_key(l, c.nonce, c.fingerprint, reason::proof_failed,
-               "its credential has not passed for a day and is thrown away");
+    if (!leaves_policies(l, c.token_id, reason::proof_failed, words))
+        forget_key(l, c.nonce, c.fingerprint, reason::proof_failed, words);
 }
 
 // bind → prove → promote of a credential that is held.

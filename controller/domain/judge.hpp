@@ -140,6 +140,7 @@ private:
     bool may_rotate_in_place(life& l, const intent& intended);
     bool renew_first(life& l, const intent& intended);
     void carry_pending(life& l);
+    bool leaves_policies(const life& l, const std::string& token_id, std::string_view why, std::string words);
     void discard_pending(life& l);
     void make_single(life& l);
     void maintain(life& l);

@@ -222,12 +222,15 @@ void judge::find_pending(life& l) {
 bool judge::is_hopeless(const life& l) const {
     const auto& c = *l.pending;
     const auto& intended = *l.rec->pending;
-    if (now_ <= intended.started + greatest_pending_age || intended.reason == reason::emergency_fix ||
-        is_relied_on(*l.account, c.token_id))
+    if (now_ <= intended.started + greatest_pending_age || intended.reason == reason::emergency_fix)
         return false;
-    if (intended.how != strategy::in_place) {
+    if (intended.how == strategy::in_place) {
+        // Whoever holds the secret before holds one of the same client id, and not this one.
+        if (is_consumed(l, c.fingerprint))
+            return false;
+    } else {
         const auto* token = token_by_id(*l.account, c.token_id);
-        if (token->name != pending_name(*l.spec, c.nonce))
+        if (is_relied_on(*l.account, c.token_id) || token->name != pending_name(*l.spec, c.nonce))
             return false;
     }
     return std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {

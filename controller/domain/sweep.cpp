@@ -128,8 +128,7 @@ bool judge::tidy_held(life& l) {
             forget_key(l, nonce, value.fingerprint, reason::orphaned, "its credential is of no use any more");
             return true;
         }
-        bool ours =
-            token != nullptr && (token->name == l.spec->display_name || token->name == pending_name(*l.spec, nonce));
+        bool ours = token->name == l.spec->display_name || token->name == pending_name(*l.spec, nonce);
         if (l.rec->previous || !ours)
             continue;
         auto r = settled_record(l);

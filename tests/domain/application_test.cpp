@@ -109,6 +109,44 @@ TEST_CASE("the longest path answers for an address, then the exact host, then wh
     check({all.rbegin(), all.rend()}, "twin");
 }
 
+TEST_CASE("credentials are proved on an application's own hosts, or on those that fill its wildcards") {
+    const auto proved = [](std::vector<std::string> destinations, std::vector<std::string> hosts,
+                           std::vector<std::string> open = {}) {
+        account_view account;
+        account.applications = {guarding("a", std::move(destinations))};
+        account.applications[0].open_paths = std::move(open);
+        const application_index index{account};
+        smoke_test smoke;
+        smoke.hosts = std::move(hosts);
+        const auto came = index.sites(smoke, account.applications[0]);
+        if (const auto* bad = std::get_if<problem>(&came))
+            return std::string{bad->reason};
+        std::string out;
+        for (const auto& s : std::get<std::vector<site>>(came))
+            out += (out.empty() ? "" : " ") + s.host + s.path;
+        return out;
+    };
+    CHECK(proved({"One.raxx.app", "*.two.raxx.app"}, {}) == "one.raxx.app/health");
+    CHECK(proved({"*.raxx.app"}, {}) == reason::host_unknown);
+    CHECK(proved({}, {"one.raxx.app"}) == reason::host_unknown);
+    CHECK(proved({"*.raxx.app"}, {"B.raxx.app", "a.raxx.app", "a.raxx.app", "raxx.com"}) ==
+          "a.raxx.app/health b.raxx.app/health");
+    // Named hosts narrow: the others are not asked.
+    CHECK(proved({"one.raxx.app", "two.raxx.app"}, {"two.raxx.app"}) == "two.raxx.app/health");
+    // Below the path that the application guards, however that is written.
+    for (const auto* path : {"one.raxx.app/api", "one.raxx.app/api/", "one.raxx.app/api*", "one.raxx.app/api/*"})
+        CHECK(proved({path}, {}) == "one.raxx.app/api/health");
+    CHECK(proved({"one.raxx.app"}, {}, {"/public/*", "/health"}) == reason::path_open);
+    CHECK(proved({"one.raxx.app"}, {}, {"/public/*"}) == "one.raxx.app/health");
+
+    account_view nothing;
+    const auto none = application_index{nothing}.resolve({application_ref::kind::name, "Console"}, allowed_hosts{{}},
+                                                         allowed_hosts{{}});
+    REQUIRE(std::holds_alternative<problem>(none));
+    CHECK(std::get<problem>(none).message.find("does the API token have \"Access: Apps and Policies\"?") !=
+          std::string::npos);
+}
+
 TEST_CASE("a document is one token's by its name or by what it binds") {
     desired wanted;
     wanted.tokens.resize(2);

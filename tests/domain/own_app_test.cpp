@@ -118,6 +118,18 @@ TEST_CASE("nothing that is offered or under way stands beside it") {
         check_waits(j, "ServiceToken/other Retrying");
         CHECK(j.wake == t.again);
     }
+    SUBCASE("the world has to be read again") {
+        s.world.stale = true;
+        check_waits(s.ask(), "the world is read again");
+    }
+    SUBCASE("much has to be done, of which some is named") {
+        for (int i = 0; i < 5; ++i) {
+            s.wanted.cloudflare.push_back(s.wanted.cloudflare[0]);
+            auto& name = s.wanted.cloudflare.back().name = "apart-" + std::to_string(i);
+            s.world.accounts[name].failure = postern::error{postern::error_kind::unavailable, "x", "down", 0, {}, {}};
+        }
+        check_waits(s.ask(), "; and 2 more");
+    }
     SUBCASE("a remote does not answer") {
         s.world.accounts["apart"].failure = postern::error{postern::error_kind::unavailable, "x", "down", 0, {}, {}};
         s.wanted.cloudflare.push_back(s.wanted.cloudflare[0]);

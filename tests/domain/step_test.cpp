@@ -26,6 +26,8 @@ TEST_CASE("a step tells the journal what it found and what it left") {
     CHECK(told(steps::delete_key{"v", "/s", "t.n", "f"}) == both{"f", ""});
     CHECK(told(edit, made) == both{"v1", "v2"});
     CHECK(told(steps::create_policy{}, made) == both{"", "v2"});
+    CHECK(told(steps::create_policy{}) == both{}); // an answer without the policy
+    CHECK(told(steps::delete_policy{"a", "app", "p", "v1"}) == both{"v1", ""});
     CHECK(told(steps::look_token{}) == both{});
     CHECK(told(steps::write_record{}) == both{});
     outcome failed;

@@ -54,6 +54,16 @@ inline live_token token(std::string id, std::string name) {
     return t;
 }
 
+// Whether a policy or a group includes the token.
+inline bool is_named(const account_view& account, const std::string& token_id) {
+    auto names = [&](const rules& by) {
+        return std::any_of(by.include.begin(), by.include.end(), [&](const rule& r) { return r.id == token_id; });
+    };
+    return std::any_of(account.applications.begin(), account.applications.end(),
+                       [&](const auto& a) { return std::any_of(a.policies.begin(), a.policies.end(), names); }) ||
+           std::any_of(account.groups.begin(), account.groups.end(), names);
+}
+
 struct scene {
     desired wanted;
     observed world;
@@ -132,6 +142,16 @@ struct scene {
     live_application& application(std::size_t i) { return account().applications.at(i); }
 
     judgement ask() const { return next(wanted, world, how, now); }
+
+    // As predicted, but for what Cloudflare refuses: to delete a token that something names.
+    outcome answered(const step& s) const {
+        const auto* deleted = std::get_if<steps::delete_token>(&s.what);
+        if (deleted == nullptr || !is_named(*world.accounts.at(deleted->account), deleted->token_id))
+            return predicted(world, s, now);
+        outcome o;
+        o.failure = error{error_kind::refused, "DELETE", "service_token_in_use", 400, "12139", {}};
+        return o;
+    }
 
     // What a new process sees of this world: everything but what only lived in memory.
     void restart() {

@@ -58,6 +58,13 @@ TEST_CASE("a certificate that cannot be believed is refused in words, with the c
     CHECK(says(elsewhere, "wrong host"));
     CHECK(says(elsewhere, "a.example, b.example, not for 127.0.0.1"));
 
+    auto many = refusal(authority().issue(
+        {{"a.example", "b.example", "c.example", "d.example", "e.example", "f.example", "g.example"}}));
+    CHECK(says(many, "for a.example, b.example, c.example, d.example, e.example, ..., not for 127.0.0.1"));
+
+    auto by_address = refusal(authority().issue({{"127.0.0.2", "10.0.0.1"}}));
+    CHECK(says(by_address, "wrong host: the TLS certificate is for no host name, not for 127.0.0.1"));
+
     auto by_name = refusal(authority().issue({{"127.0.0.1"}}), "localhost");
     CHECK(by_name.kind == error_kind::refused);
     CHECK(says(by_name, "not for localhost"));
@@ -67,11 +74,30 @@ TEST_CASE("a certificate that cannot be believed is refused in words, with the c
     CHECK(unknown.kind == error_kind::refused);
     CHECK(says(unknown, "\"Somebody else's\", which this machine does not trust"));
     CHECK(says(unknown, "--ca-file"));
+
+    // The whole chain, with the authority that nobody here knows.
+    auto whole = stranger.issue({{"127.0.0.1"}});
+    whole.certificate += stranger.certificate();
+    auto in_chain = refusal(whole);
+    CHECK(in_chain.kind == error_kind::refused);
+    CHECK(says(in_chain, "\"Somebody else's\", which this machine does not trust"));
 }
 
 TEST_CASE("a common name without a subject alternative name is no host name") {
     auto e = refusal(authority().issue({}), "localhost");
     CHECK(e.kind == error_kind::refused);
+    CHECK(says(e, "the TLS certificate is for no host name, not for localhost"));
+}
+
+TEST_CASE("without a file of anchors the system's own are believed, and no others") {
+    outside f;
+    f.settings.ca_file.reset();
+    CHECK(check(f.settings).has_value());
+    loopback_server server{f.io, always(answer(200, "must not be seen")), loopback_identity()};
+    auto got = f.send(get(server.origin()));
+    REQUIRE(got.has_error());
+    CHECK(got.error().kind == error_kind::refused);
+    CHECK(says(got.error(), "\"Postern test authority\", which this machine does not trust"));
 }
 
 TEST_CASE("a server's own certificate serves as trust anchor") {

@@ -184,6 +184,28 @@ TEST_CASE("propagation is waited for, and no longer than asked") {
     }
 }
 
+TEST_CASE("a credential that no edge has learnt of for a day is thrown away, and the next one comes into force") {
+    miniature m;
+    auto wanted = documents(console_documents());
+    m.settings.wait = 2s;
+    m.cloud.network.set_delays({0s, 1000h, 1000h});
+    CHECK(!fine(m.apply(wanted)));
+    REQUIRE(m.tokens("console-self-probe").size() == 1);
+    const auto first = m.tokens("console-self-probe")[0]->id;
+    m.clock.advance(25h);
+    auto report = m.apply(wanted);
+    // Cloudflare deletes none that a policy names: it went out of them first.
+    CHECK(std::count(m.told.words.begin(), m.told.words.end(), "delete-policy") == 2);
+    REQUIRE(m.tokens("console-self-probe").size() == 1);
+    CHECK(m.tokens("console-self-probe")[0]->id != first);
+    CHECK_MESSAGE(!report.unsettled, listed(m.told.words));
+    m.cloud.network.set_delays({0s, 1s, 1s});
+    m.settings.wait = 20min;
+    report = m.apply(wanted);
+    CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+    check_console(m);
+}
+
 TEST_CASE("asked to stop, it ends what is under way and leaves the rest to the next") {
     auto wanted = documents(console_documents());
     for (int stop_at = 1; stop_at <= 14; ++stop_at) {

@@ -1,4 +1,3 @@
-#include "net/stop.hpp"
 #include "run/doorbell.hpp"
 #include "run/key_ring.hpp"
 #include "run/log.hpp"
@@ -8,7 +7,6 @@
 #include "run/views.hpp"
 #include "support/certificates.hpp"
 #include "support/harness.hpp"
-#include "support/settable_clock.hpp"
 
 #include <boost/asio/post.hpp>
 #include <boost/json.hpp>
@@ -348,27 +346,6 @@ TEST_CASE("jobs run together, so many at a time, and an exception comes out afte
     bad.push_back(count_up(&running, &most, &done));
     CHECK_THROWS_AS(testing::run(io, run::together(std::move(bad), 2)), std::runtime_error);
     CHECK(running == 0);
-}
-
-TEST_CASE("whoever sleeps wakes when somebody asks to stop, and sleeps no more") {
-    asio::io_context io;
-    settable_clock clock;
-    net::stop halt;
-    int awake = 0;
-    for (int i = 0; i < 3; ++i)
-        asio::co_spawn(io, halt.sleep_until(clock, clock.now() + 1h), [&](std::exception_ptr e) {
-            CHECK(!e);
-            ++awake;
-        });
-    io.poll();
-    CHECK(awake == 0);
-    CHECK(clock.sleepers() == 3);
-    halt.ask();
-    io.restart();
-    io.poll();
-    CHECK(awake == 3);
-    CHECK(halt.asked());
-    testing::run(io, halt.sleep_until(clock, clock.now() + 1h));
 }
 
 TEST_CASE("a ring before the wait is not lost, and two rings are one") {

@@ -477,6 +477,18 @@ TEST_CASE("APIs are the vendors' own, loopback, or allowed by flag") {
                             "https://", "https://api.cloudflare.com\\@evil.dev", "https://api.cloudflare.com:99999",
                             "https://a..b", "https://evil.dev:443:80", "https:///x", "https://[::1", "https://a%2eb"})
         rules.push_back({url, {at(url)}, {no_url}});
+    for (std::string url : {"https://api.cloudflare.com/../x", "https://api.cloudflare.com/client/./v4",
+                            "http://127.0.0.1:8080/client/.."})
+        rules.push_back({url, {at(url)}, {"must be a URL without dot segments [$.spec.apiUrl]"}});
+    const auto heroku_at = [](const std::string& url) {
+        return document("HerokuAccount", "h", "{apiUrl: '" + url + "', apiKey: {env: HEROKU_X}}");
+    };
+    rules.push_back({"Heroku's own", {heroku_at("https://api.heroku.com")}, {}});
+    for (std::string url : {"https://heroku.com", "https://api.heroku.com:8443", "https://api.cloudflare.com"})
+        rules.push_back({url,
+                         {heroku_at(url)},
+                         {"this origin is neither api.heroku.com over https nor loopback; others need --allow-origin "
+                          "[$.spec.apiUrl]"}});
     for (std::string url : {"http://api.cloudflare.com", "http://10.0.0.1"})
         rules.push_back({url, {at(url)}, {plain}});
     rules.push_back(
@@ -522,4 +534,6 @@ TEST_CASE("what the operator's flags do not list, no document reaches") {
     CHECK(with({}, {}, {"/shop/cloudflare/", "/shop/post"}) == problems{folder("statePath")});
     CHECK(with({}, {}, {"/shop/postern"}) == problems{folder("vendorPaths.cloudflare")});
     CHECK(with({}, {}, {"/SHOP"}).size() == 2);
+    CHECK(with({}, {}, {"/"}) == problems{});
+    CHECK(with({}, {}, {""}).size() == 2);
 }
