@@ -67,7 +67,7 @@ T session::finish(asio::awaitable<T> job, std::function<void()> tick) {
         if (halt_.asked())
             std::_Exit(code::error);
         log_.warn("stopping",
-                  {{"note", "what was sent is answered, and nothing new is written; a second signal ends at once"}});
+                  {{"note", "what was sent is answered, and no step is begun any more; a second signal ends at once"}});
         halt_.ask();
         signals.async_wait(on_signal);
     };

@@ -15,8 +15,8 @@ namespace postern::run {
 
 namespace {
 
-// Says of each request how urgent the work is that it is sent for. Once somebody asks to stop, a step that has written
-// comes to its end, one that has not writes nothing any more, and what only looks at the world does not go on.
+// Says of each request how urgent the work is that it is sent for, and whether that has written already. A step that is
+// under way comes to its end; what only looks at the world does not go on once somebody asks to stop.
 class ranking_transport final : public net::transport {
 public:
     ranking_transport(net::transport& inner, request_trail& trail, const net::stop* halt)
@@ -25,11 +25,11 @@ public:
     boost::asio::awaitable<result<net::response>> send(net::request r) override {
         auto executor = co_await boost::asio::this_coro::executor;
         const auto lane = trail_.lane_of(executor);
-        const bool writes = r.verb != net::method::get && !r.login;
-        r.finishes = trail_.has_written(executor);
-        if (halt_ != nullptr && halt_->asked() && (!lane || (writes && !r.finishes)))
+        if (!lane && halt_ != nullptr && halt_->asked())
             co_return error{error_kind::cancelled, r.what, "nothing was sent: somebody asked to stop", 0, {}, {}};
         r.lane = lane.value_or(trail_.looking());
+        r.finishes = trail_.has_written(executor);
+        const bool writes = r.verb != net::method::get && !r.login;
         auto exchange = inner_.send(std::move(r));
         auto came = co_await std::move(exchange);
         if (writes && may_have_been_acted_on(came))
