@@ -18,22 +18,37 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   endif()
 endif()
 
-# postern_unity(TARGET): with POSTERN_UNITY its sources are compiled six at once. Most of the time of compiling one goes
-# into headers and templates that its neighbours need as well.
+# postern_unity(TARGET [SIZE]): with POSTERN_UNITY its sources are compiled so many at once, 20 unless told: most floors as
+# one. Most of the time of compiling one, and of clang-tidy, goes into headers and templates that its neighbours need as well.
+# A name that shadows a neighbour's is none of the compiler's business there; the other builds look at each source alone.
 function(postern_unity target)
+  set(size ${ARGN} 20)
+  list(GET size 0 size)
   if(POSTERN_UNITY)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${size}
+      UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")
   endif()
 endfunction()
 
 # postern_test_unity(TARGET): the same for g++ alone, so that another build compiles each test's source by itself.
 function(postern_test_unity target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    postern_unity(${target})
+    postern_unity(${target} 6)
   endif()
 endfunction()
 
-# A precompiled header is compiled once and serves every target that has the flags of the preset and no others.
+# What a floor and what a test is compiled with besides. With POSTERN_FUZZ the floors count their edges for libFuzzer, whose
+# main only the targets of tests/fuzz link. With sanitizers a test compiles three times as fast where it is not optimised.
+add_library(postern_floor_options INTERFACE)
+add_library(postern_test_options INTERFACE)
+if(POSTERN_FUZZ)
+  target_compile_options(postern_floor_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+if(POSTERN_SANITIZE)
+  target_compile_options(postern_test_options INTERFACE -O0)
+endif()
+
+# A precompiled header is compiled once and serves every target that has the flags of a floor, or of a test, and no others.
 file(WRITE ${PROJECT_BINARY_DIR}/precompiled.cpp.new "// Nothing but a precompiled header.\n")
 file(COPY_FILE ${PROJECT_BINARY_DIR}/precompiled.cpp.new ${PROJECT_BINARY_DIR}/precompiled.cpp ONLY_IF_DIFFERENT)
 foreach(kind pure wire)
@@ -43,6 +58,8 @@ foreach(kind pure wire)
     target_link_libraries(postern_precompiled_${owner} PRIVATE postern_options)
     target_precompile_headers(postern_precompiled_${owner} PRIVATE ${header})
   endforeach()
+  target_link_libraries(postern_precompiled_${kind} PRIVATE postern_floor_options)
+  target_link_libraries(postern_precompiled_${kind}_test PRIVATE postern_test_options)
   target_precompile_headers(postern_precompiled_${kind}_test PRIVATE <doctest/doctest.h>)
 endforeach()
 foreach(owner wire wire_test)
@@ -50,8 +67,13 @@ foreach(owner wire wire_test)
 endforeach()
 
 # postern_precompiled(TARGET KIND): includes that header first; KIND is pure, wire (Asio and JSON are in it), pure_test or
-# wire_test (doctest as well).
+# wire_test (doctest as well). The flags are those of a test or of a floor.
 function(postern_precompiled target kind)
+  if(kind MATCHES "_test$")
+    target_link_libraries(${target} PRIVATE postern_test_options)
+  else()
+    target_link_libraries(${target} PRIVATE postern_floor_options)
+  endif()
   target_precompile_headers(${target} REUSE_FROM postern_precompiled_${kind})
 endfunction()
 
@@ -103,8 +125,6 @@ function(postern_test name)
   endif()
   if(arg_UNITY)
     postern_test_unity(test_${name})
-    set_target_properties(test_${name} PROPERTIES
-      UNITY_BUILD_CODE_BEFORE_INCLUDE "#pragma GCC diagnostic ignored \"-Wshadow\"")
   endif()
   add_test(NAME ${name} COMMAND test_${name})
   # Side by side, those that may take longest begin first.

@@ -1,6 +1,7 @@
 #include "cli/live.hpp"
 
 #include "base/text.hpp"
+#include "cli/colour.hpp"
 #include "cli/print.hpp"
 
 #include <ostream>
@@ -141,7 +142,7 @@ void live::finished(const domain::step& s, const domain::outcome& came) {
     const bool bad = came.failure.has_value() || came.awaiting_approval;
     tell(s, result_of(s, came), bad);
     auto line = short_name(s.resource) + ": " + domain::word(s) + " " + printable(s.target) + " … ";
-    say(line + (bad && how_.colour ? "\x1b[31m" + result_of(s, came) + "\x1b[0m" : result_of(s, came)));
+    say(line + painted(result_of(s, came), red, bad && how_.colour));
     draw();
 }
 

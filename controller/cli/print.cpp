@@ -1,6 +1,7 @@
 #include "cli/print.hpp"
 
 #include "base/text.hpp"
+#include "cli/colour.hpp"
 #include "domain/reason.hpp"
 #include "run/status.hpp"
 
@@ -26,25 +27,17 @@ struct mark {
 mark mark_of(change c) {
     switch (c) {
     case change::create:
-        return {"+", "\x1b[32m"};
+        return {"+", green};
     case change::change:
-        return {"~", "\x1b[33m"};
+        return {"~", yellow};
     case change::replace:
-        return {"-/+", "\x1b[35m"};
+        return {"-/+", magenta};
     case change::delete_:
-        return {"-", "\x1b[31m"};
+        return {"-", red};
     case change::look:
         break;
     }
-    return {"?", "\x1b[36m"};
-}
-
-constexpr std::string_view bold = "\x1b[1m";
-constexpr std::string_view faint = "\x1b[2m";
-constexpr std::string_view plain = "\x1b[0m";
-
-std::string painted(std::string_view text, std::string_view colour, bool on) {
-    return on ? std::string{colour} + std::string{text} + std::string{plain} : std::string{text};
+    return {"?", cyan};
 }
 
 std::string padded(std::string_view text, std::size_t width) {
@@ -125,7 +118,7 @@ std::string_view word_of(change c) {
     return "delete";
 }
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
     static constexpr std::string_view digits = "0123456789abcdef";
     std::string out = "\"";
     for (char c : printable(text)) {
@@ -149,14 +142,15 @@ const domain::service_token* token_of(const step& s, const domain::desired& want
 }
 
 std::string step_json(const step& s, const domain::desired& wanted) {
-    auto out = R"({"action":)" + quoted(domain::word(s)) + R"(,"resource":)" + quoted(s.resource) + R"(,"target":)" +
-               quoted(s.target) + R"(,"reason":)" + quoted(s.reason) + R"(,"details":{"change":)" +
-               quoted(word_of(domain::kind_of(s))) + R"(,"words":)" + quoted(s.words);
+    auto out = R"({"action":)" + json_text(domain::word(s)) + R"(,"resource":)" + json_text(s.resource) +
+               R"(,"target":)" + json_text(s.target) + R"(,"reason":)" + json_text(s.reason) +
+               R"(,"details":{"change":)" + json_text(word_of(domain::kind_of(s))) + R"(,"words":)" +
+               json_text(s.words);
     const auto* token = token_of(s, wanted);
     if (token != nullptr) {
-        out += R"(,"duration":)" + quoted(token->duration_text) + R"(,"credential":)" + quoted(token->key);
+        out += R"(,"duration":)" + json_text(token->duration_text) + R"(,"credential":)" + json_text(token->key);
         if (!token->cadence_key.empty())
-            out += R"(,"cadenceKey":)" + quoted(token->cadence_key);
+            out += R"(,"cadenceKey":)" + json_text(token->cadence_key);
     }
     if (const auto* edit = std::get_if<domain::steps::edit_policy>(&s.what); edit != nullptr)
         out += R"(,"sharedBy":)" + std::to_string(edit->shared_by);
@@ -164,8 +158,9 @@ std::string step_json(const step& s, const domain::desired& wanted) {
 }
 
 std::string condition_json(const condition& c) {
-    return R"({"resource":)" + quoted(c.resource) + R"(,"type":)" + quoted(c.type) + R"(,"status":)" +
-           quoted(run::word_of(c.is)) + R"(,"reason":)" + quoted(c.reason) + R"(,"message":)" + quoted(c.message) + "}";
+    return R"({"resource":)" + json_text(c.resource) + R"(,"type":)" + json_text(c.type) + R"(,"status":)" +
+           json_text(run::word_of(c.is)) + R"(,"reason":)" + json_text(c.reason) + R"(,"message":)" +
+           json_text(c.message) + "}";
 }
 
 template<class Items, class Write>

@@ -1,6 +1,7 @@
 #include "cli/status_text.hpp"
 
 #include "base/text.hpp"
+#include "cli/colour.hpp"
 #include "cli/print.hpp"
 
 #include <algorithm>
@@ -11,15 +12,6 @@
 namespace postern::cli {
 
 namespace {
-
-constexpr std::string_view bold = "\x1b[1m";
-constexpr std::string_view red = "\x1b[31m";
-constexpr std::string_view yellow = "\x1b[33m";
-constexpr std::string_view plain = "\x1b[0m";
-
-std::string painted(const std::string& text, std::string_view colour, bool on) {
-    return on ? std::string{colour} + text + std::string{plain} : text;
-}
 
 std::string ago(instant at, instant now) {
     return at > now ? "in " + rough(at - now) : rough(now - at) + " ago";

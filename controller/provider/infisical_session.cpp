@@ -70,8 +70,8 @@ error failed(const net::response& r, const result<json::value>& body, net::repea
     return e;
 }
 
-bool contains(std::string_view text, std::string_view part) {
-    return text.find(part) != std::string_view::npos;
+bool says(const error& e, std::string_view part) {
+    return e.what.find(part) != std::string::npos;
 }
 
 bool is_token_error(const error& e) {
@@ -92,12 +92,11 @@ bool same_login(const infisical::login& a, const infisical::login& b) {
 } // namespace
 
 bool is_folder_missing(const error& e) {
-    return e.status == 404 && !is_route_missing(e) && contains(e.what, "Folder with path");
+    return e.status == 404 && !is_route_missing(e) && says(e, "Folder with path");
 }
 
 bool is_secret_missing(const error& e) {
-    return e.status == 404 && !is_route_missing(e) &&
-           (contains(e.what, "Secret with name") || contains(e.what, "Secret not found"));
+    return e.status == 404 && !is_route_missing(e) && (says(e, "Secret with name") || says(e, "Secret not found"));
 }
 
 void infisical::session::use(login keys) {
@@ -310,7 +309,7 @@ awaitable<result<json::value>> infisical::session::exchange(infisical_call c) {
         auto e = got.error();
         if (is_token_error(e))
             e.what += "; the machine identity's access token is refused";
-        if (e.status == 404 && contains(e.what, "Project with") && where.project_id.empty())
+        if (e.status == 404 && says(e, "Project with") && where.project_id.empty())
             project.clear();
         co_return e;
     }

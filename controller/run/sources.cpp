@@ -24,7 +24,7 @@ secret without_newline(secret value) {
     return text.size() == value.size() ? std::move(value) : secret{text};
 }
 
-bool is_below(const fs::path& path, const fs::path& folder) {
+bool is_inside(const fs::path& path, const fs::path& folder) {
     auto relative = path.lexically_relative(folder);
     return !relative.empty() && *relative.begin() != ".." && relative != ".";
 }
@@ -42,7 +42,7 @@ result<secret> read_file(const std::string& secrets_dir, const std::string& path
     auto real = fs::canonical(path, failed);
     if (failed)
         return wrong(failed.message());
-    if (!is_below(real, root))
+    if (!is_inside(real, root))
         return wrong("it does not lie below --secrets-dir");
     if (!fs::is_regular_file(real, failed) || fs::file_size(real, failed) > largest_file)
         return wrong("it is not a file of at most 64 KiB");

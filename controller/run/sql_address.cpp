@@ -19,19 +19,19 @@ namespace {
 
 constexpr std::string_view forms = "a store is sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE";
 
-error wrong(std::string what) {
+error wrong_address(std::string what) {
     return {.kind = error_kind::spec, .where = "store address", .what = std::move(what), .code = {}, .retry_after = {}};
 }
 
 result<sql_address> parse_sqlite(std::string_view path) {
     if (path.empty())
-        return wrong("sqlite: lacks a path; " + std::string{forms});
+        return wrong_address("sqlite: lacks a path; " + std::string{forms});
     if (path.find_first_of(std::string_view{"\"\0\n", 3}) != std::string_view::npos)
-        return wrong("the path of a SQLite store may hold neither quotes nor line ends");
+        return wrong_address("the path of a SQLite store may hold neither quotes nor line ends");
     std::error_code failed;
     const auto absolute = std::filesystem::absolute(path, failed);
     if (failed)
-        return wrong("the path of the SQLite store cannot be made absolute: " + failed.message());
+        return wrong_address("the path of the SQLite store cannot be made absolute: " + failed.message());
     return sql_address{sqlite_file{absolute.lexically_normal().string()}};
 }
 
@@ -134,9 +134,10 @@ result<sql_address> parse_postgres(const std::string& address) {
                                                                               PQconninfoFree};
     PQfreemem(why); // it repeats the address
     if (!parsed)
-        return wrong("it is not an address as libpq takes it (is a special character in the password not written as "
-                     "%XX?); " +
-                     std::string{forms});
+        return wrong_address(
+            "it is not an address as libpq takes it (is a special character in the password not written as "
+            "%XX?); " +
+            std::string{forms});
     std::map<std::string, std::string> given;
     postgres_server out;
     for (const auto* option = parsed.get(); option->keyword != nullptr; ++option) {
@@ -148,7 +149,7 @@ result<sql_address> parse_postgres(const std::string& address) {
             out.secrets.emplace_back(option->val);
     }
     if (const auto what = wrong_setting(given); !what.empty())
-        return wrong(what + "; " + std::string{forms} + ", with settings behind a ?");
+        return wrong_address(what + "; " + std::string{forms} + ", with settings behind a ?");
     out.shown = shown(given);
     if (!all_here(given) && from_environment("PGSSLMODE").empty())
         given.try_emplace("sslmode", "require");
@@ -173,7 +174,7 @@ result<sql_address> parse_sql_address(const std::string& address) {
         return parse_sqlite(std::string_view{address}.substr(sqlite.size()));
     if (address.starts_with("postgres://") || address.starts_with("postgresql://"))
         return parse_postgres(address);
-    return wrong(std::string{forms});
+    return wrong_address(std::string{forms});
 }
 
 std::string describe(const sql_address& at) {

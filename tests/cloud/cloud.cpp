@@ -26,7 +26,7 @@ instant cloud::default_start() {
 }
 
 cloud::cloud(std::uint64_t seed, instant start)
-    : time(start), ids(seed), access(time, ids, ledger), vault(time, ids, ledger), platform(time, ids, ledger),
+    : time(start), ids(seed), access(time, ids, ledger), vault(time, ids, ledger), platform(time, ids),
       network(time, ids, access), checks(time, ledger, access, vault, platform, network) {}
 
 constinit cloud::taker cloud::when_refused = [](const std::string& complaint) {

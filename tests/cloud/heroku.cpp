@@ -76,8 +76,8 @@ reply heroku_failure(int status, std::string_view id, std::string_view message) 
     return json_reply(status, json::object{{"id", id}, {"message", message}});
 }
 
-heroku::heroku(virtual_time& time, dice& ids, books& ledger)
-    : account_id(ids.uuid()), time_(time), ids_(ids), ledger_(ledger), refilled_at_(time.now()) {}
+heroku::heroku(virtual_time& time, dice& ids)
+    : account_id(ids.uuid()), time_(time), ids_(ids), refilled_at_(time.now()) {}
 
 heroku_app& heroku::add_app(std::string name) {
     heroku_app app;

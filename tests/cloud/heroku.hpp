@@ -1,6 +1,5 @@
 #pragma once
 
-#include "cloud/books.hpp"
 #include "cloud/dice.hpp"
 #include "cloud/exchange.hpp"
 #include "cloud/virtual_time.hpp"
@@ -80,7 +79,7 @@ struct heroku_switches {
 
 class heroku {
 public:
-    heroku(virtual_time& time, dice& ids, books& ledger);
+    heroku(virtual_time& time, dice& ids);
 
     reply serve(const request& r, bool by_operator = false);
 
@@ -116,7 +115,6 @@ private:
 
     virtual_time& time_;
     dice& ids_;
-    books& ledger_;
     double tokens_ = 4500;
     instant refilled_at_{};
 };
