@@ -55,12 +55,10 @@ asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration p
 
 namespace {
 
-bool is_noted(const session& here, const domain::service_token& token, const domain::record* record,
-              const domain::rotation_request& asked) {
+const domain::account_view* account_of(const session& here, const domain::service_token& token) {
     const auto& accounts = here.world().accounts;
-    const auto account = accounts.find(token.account);
-    return record != nullptr && record->request && account != accounts.end() && account->second &&
-           domain::notes(*record->request, asked, *account->second);
+    const auto at = accounts.find(token.account);
+    return at == accounts.end() || !at->second ? nullptr : &*at->second;
 }
 
 const domain::record* record_of(const session& here, const domain::service_token& token) {
@@ -144,14 +142,16 @@ int ask_leader(const options& asked, const domain::desired& wanted, leader to) {
         return *refused;
     const auto report = here.make_pass(nobody, {});
     const auto* record = record_of(here, *token);
-    if (!is_noted(here, *token, record, request)) {
+    const auto* account = account_of(here, *token);
+    if (record == nullptr || !record->request || account == nullptr ||
+        !domain::notes(*record->request, request, *account)) {
         print(asked, wanted, report.last.conditions);
         std::cerr << "The request could not be noted in the record of " << asked.only
                   << ": the conditions say why. Nothing was done.\n";
         return exit_code(report) == code::needs_a_person ? code::needs_a_person : code::error;
     }
     const auto noted = *record->request;
-    const auto noted_at = here.clock().now();
+    const auto noted_at = domain::dated(*account, here.clock().now());
     auto woken = wait_for(to.memory->want_pass());
     if (woken.has_error())
         std::cerr << "The controller could not be woken, and will see the request in its next pass: "

@@ -630,10 +630,12 @@ def rotate_asks_the_leader(world):
     expect("it says whom it asked", "Asked the controller that leads" in asked.stdout)
     expect("the worker minted", [e for e in worker.seen("step", action="mint")][1:])
     expect("there is a new token beside the old", {t["id"] for t in world.tokens()} > {old})
+    old = world.tokens("status-probe")[0]["id"]
     ended = world.run("rotate", "status-probe", world.specs, "--compromised", "--auto-approve", "--store", store,
-                      POSTERN_LEASE="6s")
-    expect("rotate --compromised: 0\n" + ended.stdout + ended.stderr, ended.returncode == 0)
-    expect("the old one is gone", len(world.tokens("status-probe")) == 1)
+                      POSTERN_LEASE="6s", FAKETIME="+1h", FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    expect("rotate --compromised, by a clock that is wrong: 0\n" + ended.stdout + ended.stderr, ended.returncode == 0)
+    expect("the old one is gone, and no other was made", len(world.tokens("status-probe")) == 1)
+    expect("but the one", world.tokens("status-probe")[0]["id"] != old)
 
 
 def rotate_ends_where_the_leader_is_blocked(world):
