@@ -414,17 +414,6 @@ void judge::issue(life& l, std::string_view why, std::string words, const std::s
                   l.observing);
             return;
         }
-        // What lets a token in without a binding is why it was to be rotated in place.
-        const bool beside = l.spec->how == strategy::in_place && l.current && !l.gone;
-        if (auto where = beside ? admitted_elsewhere(l, l.current->token_id) : std::vector<std::string>{};
-            !where.empty()) {
-            tell(l.resource(), "RotationDue", status::true_, reason::referenced_elsewhere,
-                 "a second secret was made and came to nothing, so that the present one ends within 30 days; a second "
-                 "token would not be let in by " +
-                     join(where, ", ") + ": bind those applications, or take the token out there",
-                 weight::blocked);
-            return;
-        }
         offer({l.resource(),
                "service token \"" + l.spec->display_name + "\"",
                intended.reason,

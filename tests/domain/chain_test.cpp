@@ -242,21 +242,9 @@ TEST_CASE("in place, a secret that never passes gives way to a token beside it, 
     play(s, come);
     REQUIRE(s.rec().pending);
     next_process(s, hours{25});
-    auto elsewhere = app("app-3", "three.raxx.app");
-    elsewhere.policies.push_back(policy("by-hand", "by hand", decision::non_identity, {of_token(old.token_id)}));
-    s.account().applications.push_back(elsewhere);
-    // A host that lets the token in and is none of its bindings' would refuse a second one.
-    CHECK(count(play(s, come), "mint") == 0);
-    next_process(s, hours{1});
-    CHECK(count(play(s, come), "mint") == 0);
-    auto j = s.ask();
-    CHECK(reason_at(j, "ServiceToken/probe", "RotationDue") == "ReferencedElsewhere");
-    CHECK(says(told(j, "ServiceToken/probe", "RotationDue"), "three.raxx.app"));
-    CHECK(s.rec().current == old);
-
-    s.account().applications.pop_back();
-    next_process(s, hours{1});
     play(s, come);
+    next_process(s, hours{1});
+    auto words = play(s, come);
     CHECK(s.rec().current->token_id != old.token_id);
     CHECK(s.rec().previous == old);
     CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
