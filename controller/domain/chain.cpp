@@ -526,8 +526,10 @@ bool judge::renew_first(life& l, const intent& intended) {
 }
 
 // True where the token still stands in a policy of its bindings, which it leaves first: Cloudflare deletes none that is
-// named.
+// named. One that somebody holds stays where it is.
 bool judge::leaves_policies(const life& l, const std::string& token_id, std::string_view why, std::string words) {
+    if (is_relied_on(*l.account, token_id))
+        return false;
     for (auto i : l.grants) {
         const auto& g = grants_[i];
         if (g.app == nullptr || g.own == nullptr)
@@ -548,11 +550,18 @@ bool judge::leaves_policies(const life& l, const std::string& token_id, std::str
                                          {},
                                          {token_id},
                                          used_by(g.binding->account, p.id)};
-        if (p.include.size() == 1 && !p.reusable)
+        auto target = "policy \"" + printable(p.name) + "\" on " + printable(g.app->name);
+        if (names_nobody_else(p, {token_id})) {
+            if (p.reusable) {
+                tell(l.resource(), "Bound", status::true_, reason::still_held,
+                     "reusable " + target + " admits nobody but a token that is thrown away: detach and delete it",
+                     weight::blocked);
+                return true;
+            }
             what = steps::delete_policy{g.binding->account, g.app->id, p.id, p.version};
-        offer({l.resource(), "policy \"" + printable(p.name) + "\" on " + printable(g.app->name), std::string{why},
-               std::move(words), std::move(locks), std::move(what)},
-              l.observing);
+        }
+        offer({l.resource(), std::move(target), std::string{why}, std::move(words), std::move(locks), std::move(what)},
+              l.observing || g.observing);
         return true;
     }
     return false;

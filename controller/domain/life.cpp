@@ -224,18 +224,19 @@ bool judge::is_hopeless(const life& l) const {
     const auto& intended = *l.rec->pending;
     if (now_ <= intended.started + greatest_pending_age || intended.reason == reason::emergency_fix)
         return false;
-    if (intended.how == strategy::in_place) {
-        // Whoever holds the secret before holds one of the same client id, and not this one.
-        if (is_consumed(l, c.fingerprint))
-            return false;
-    } else {
-        const auto* token = token_by_id(*l.account, c.token_id);
-        if (is_relied_on(*l.account, c.token_id) || token->name != pending_name(*l.spec, c.nonce))
-            return false;
-    }
+    // Whoever holds the secret before holds one of the same client id, and not this one. There is no third for it: it
+    // is given up for what Access said of it, not for a host that is down.
+    const bool second = l.current && c.token_id == l.current->token_id;
+    const auto* token = token_by_id(*l.account, c.token_id);
+    if (second ? is_consumed(l, c.fingerprint)
+               : is_relied_on(*l.account, c.token_id) || token->name != pending_name(*l.spec, c.nonce))
+        return false;
     return std::any_of(world_.proofs.begin(), world_.proofs.end(), [&](const auto& entry) {
+        const auto said = entry.second.last;
+        const bool refused =
+            said == verdict::login_redirect || said == verdict::unauthorized || said == verdict::forbidden;
         return entry.first.fingerprint == c.fingerprint && entry.second.rounds > 0 &&
-               entry.second.last != verdict::passed;
+               (second ? refused : said != verdict::passed);
     });
 }
 

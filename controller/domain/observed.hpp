@@ -108,13 +108,9 @@ inline instant dated(const account_view& account, instant ours) {
     return clock_differs(account) ? ours + account.skew : ours;
 }
 
-// Whether this is that request, or a later one, as a record notes it. The remote's clock is read in whole seconds: what
-// is dated by it is not dated the same twice.
-inline bool notes(const rotation_request& noted, const rotation_request& asked, const account_view& account) {
-    const auto at = dated(account, asked.at);
-    const bool about = clock_differs(account) && noted.reason == asked.reason;
-    return noted.at >= at || (about && noted.at + std::chrono::seconds{5} >= at);
-}
+// Whether a record that has this request says all that is asked. The remote's clock is read in whole seconds: what is
+// dated by it is not dated the same twice.
+bool notes(const rotation_request& noted, const rotation_request& asked, const account_view& account);
 
 // ---- the vault
 

@@ -188,6 +188,17 @@ bool judge::keep_alive(life& l) {
     return false;
 }
 
+bool notes(const rotation_request& noted, const rotation_request& asked, const account_view& account) {
+    const bool urgent = noted.reason == reason::compromised;
+    if (urgent && !noted.done)
+        return true;
+    if (asked.reason == reason::compromised && !urgent)
+        return false;
+    const auto at = dated(account, asked.at);
+    const bool about = clock_differs(account) && noted.reason == asked.reason;
+    return noted.at >= at || (about && noted.at + std::chrono::seconds{5} >= at);
+}
+
 // What somebody asks of this process goes into the record first: from there on a crash does not lose it.
 bool judge::note_request(life& l) {
     auto at = how_.requests.find(l.spec->name);
@@ -197,8 +208,7 @@ bool judge::note_request(life& l) {
     asked.at = dated(*l.account, asked.at);
     const auto& noted = l.rec->request;
     bool made = l.rec->current->made && *l.rec->current->made >= asked.at;
-    bool urgent = noted && !noted->done && noted->reason == reason::compromised;
-    if (made || urgent || (noted && notes(*noted, at->second, *l.account)))
+    if (made || (noted && notes(*noted, at->second, *l.account)))
         return false;
     auto r = base_record(l);
     r.request = asked;

@@ -113,11 +113,23 @@ TEST_CASE("a credential that is thrown away goes out of its policies first: Clou
     refused = s.state().held.at("probe").at(nonce).fingerprint;
     const auto token_id = s.account().tokens.back().id;
     REQUIRE(is_named(s.account(), token_id));
+    SUBCASE("once") {}
+    SUBCASE("that name it twice") {
+        for (auto i : {0U, 1U}) {
+            for (auto& p : s.application(i).policies) {
+                const auto member = of_token(token_id);
+                if (std::find(p.include.begin(), p.include.end(), member) != p.include.end())
+                    p.include.push_back(member);
+            }
+        }
+    }
 
     next_process(s, hours{25});
     auto words = play(s, come);
     CHECK(count(words, "delete-token") == 1);
     CHECK(!is_named(s.account(), token_id));
+    for (const auto& a : s.account().applications)
+        CHECK(std::none_of(a.policies.begin(), a.policies.end(), [](const auto& p) { return p.include.empty(); }));
     CHECK(s.account().tokens.size() == (beside ? 2U : 1U));
     CHECK(!s.state().held.at("probe").contains(nonce));
     CHECK(s.world.troubles.empty());
@@ -248,6 +260,49 @@ TEST_CASE("in place, a secret that never passes gives way to a token beside it, 
     CHECK(s.rec().current->token_id != old.token_id);
     CHECK(s.rec().previous == old);
     CHECK(s.heroku("prod").fingerprint == s.rec().current->fingerprint);
+}
+
+TEST_CASE("in place, a second secret is not given up for a host that is down for days") {
+    scene s;
+    s.wanted.tokens[0].how = strategy::in_place;
+    s.settle();
+    const auto old = *s.rec().current;
+    s.now += hours{8760 - 700};
+    s.restart();
+    bool down = true;
+    auto come = [&](const step& x) {
+        auto o = predicted(s.world, x, s.now);
+        const auto* proved = std::get_if<steps::prove>(&x.what);
+        if (down && proved != nullptr && proved->fingerprint != old.fingerprint) {
+            o.proved->last = verdict::origin_error;
+            o.proved->again = s.now + hours{48};
+        }
+        return o;
+    };
+    play(s, come);
+    const auto nonce = s.rec().pending->nonce;
+    for (int day = 0; day < 3; ++day) {
+        next_process(s, hours{25});
+        play(s, come);
+        CHECK(s.rec().pending->nonce == nonce);
+    }
+    down = false;
+    next_process(s, hours{1});
+    play(s, come);
+    CHECK(s.rec().current->nonce == nonce);
+    CHECK(s.rec().current->token_id == old.token_id);
+}
+
+TEST_CASE("a credential that the consumers' key holds stays in its policies, though its write-once key is gone") {
+    scene s;
+    const auto taken = stopped_before(s, "promote");
+    effect(s.world, taken, predicted(s.world, taken, s.now), s.now);
+    s.state().held["probe"].clear();
+    next_process(s, hours{1});
+    auto words = play(s, [&](const step& x) { return predicted(s.world, x, s.now); });
+    CHECK(is_named(s.account(), s.account().tokens.at(0).id));
+    CHECK(count(words, "delete-token") == 0);
+    CHECK(s.account().tokens.at(0).enabled);
 }
 
 TEST_CASE("a write-once key that hides its value is nobody's to replace") {

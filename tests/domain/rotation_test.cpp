@@ -556,6 +556,29 @@ TEST_CASE("what a machine with a wrong clock asks for is due now, and hides noth
     }
 }
 
+TEST_CASE(
+    "that a secret is known to somebody is noted beside any other request, and stands above it until it is done") {
+    auto s = after(hours{100});
+    auto note = [&] {
+        auto j = s.ask();
+        REQUIRE(j.steps.size() == 1);
+        REQUIRE(word(j.steps[0]) == "request");
+        effect(s.world, j.steps[0], predicted(s.world, j.steps[0], s.now), s.now);
+    };
+    s.now += std::chrono::seconds{20}; // somebody's clock is that far ahead
+    ask_for(s, reason::requested);
+    note();
+    s.now -= std::chrono::seconds{20};
+    ask_for(s, reason::compromised);
+    note();
+    CHECK(s.rec().request->reason == reason::compromised);
+    s.now += std::chrono::minutes{1};
+    ask_for(s, reason::requested);
+    CHECK(count(s.settle(), "request") == 0);
+    CHECK(s.rec().request->done);
+    CHECK(!s.rec().previous);
+}
+
 TEST_CASE("a token that something else lets in is not replaced by one that it would not") {
     auto s = after(nearly_over);
     auto old = current(s);
