@@ -30,13 +30,6 @@ function(postern_unity target)
   endif()
 endfunction()
 
-# postern_test_unity(TARGET): the same for g++ alone, so that another build compiles each test's source by itself.
-function(postern_test_unity target)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    postern_unity(${target} 6)
-  endif()
-endfunction()
-
 # What a floor and what a test is compiled with besides. With POSTERN_FUZZ the floors count their edges for libFuzzer, whose
 # main only the targets of tests/fuzz link. With sanitizers a test compiles three times as fast where it is not optimised.
 add_library(postern_floor_options INTERFACE)
@@ -98,11 +91,10 @@ function(postern_floor name)
   postern_unity(postern_${name})
 endfunction()
 
-# postern_test(NAME [WIRE] [UNITY] [OPTIMISED] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME.
-# UNITY (postern_test_unity) where their unnamed namespaces hold no name twice.
-# OPTIMISED, whatever the preset, for what calculates for long.
+# postern_test(NAME [WIRE] [OPTIMISED] LINKS lib...): all *_test.cpp of this folder as one doctest program test_NAME, six
+# sources at once with POSTERN_UNITY: each has a namespace of its own. OPTIMISED, whatever the preset, for what calculates for long.
 function(postern_test name)
-  cmake_parse_arguments(arg "WIRE;UNITY;OPTIMISED" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
+  cmake_parse_arguments(arg "WIRE;OPTIMISED" "TIMEOUT" "LINKS;SOURCES" ${ARGN})
   if(NOT arg_SOURCES)
     file(GLOB arg_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   endif()
@@ -123,9 +115,7 @@ function(postern_test name)
   else()
     postern_precompiled(test_${name} pure_test)
   endif()
-  if(arg_UNITY)
-    postern_test_unity(test_${name})
-  endif()
+  postern_unity(test_${name} 6)
   add_test(NAME ${name} COMMAND test_${name})
   # Side by side, those that may take longest begin first.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} COST ${arg_TIMEOUT})

@@ -6,6 +6,8 @@
 
 #include <type_traits>
 
+namespace base_test {
+
 using namespace postern;
 using namespace std::chrono_literals;
 
@@ -92,3 +94,5 @@ TEST_CASE("uuids and hex") {
     CHECK(!is_uuid("0b55d01b-592b-4da4-b170-02d48a9f550g"));
     CHECK(hex(std::string_view{"\x00\xff", 2}) == "00ff");
 }
+
+} // namespace base_test

@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+namespace reveal_test {
+
 // secret::reveal() is the one door through which a secret's bytes leave. Whoever opens it in a new file adds the file
 // here, with the reason, and has it looked at.
 TEST_CASE("reveal() is called where it has to be and nowhere else") {
@@ -48,3 +50,5 @@ TEST_CASE("reveal() is called where it has to be and nowhere else") {
     for (const auto& file : allowed)
         CHECK_MESSAGE(callers.contains(file), file, " is on the list and reveals nothing");
 }
+
+} // namespace reveal_test

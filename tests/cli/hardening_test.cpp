@@ -18,6 +18,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <vector>
+
+namespace hardening_test {
 
 // What the running program keeps from everybody else on the machine: its memory, and a core of it.
 
@@ -178,3 +181,5 @@ TEST_CASE("the running program is closed to debuggers of its own user, and leave
     }
     fs::remove_all(folder);
 }
+
+} // namespace hardening_test

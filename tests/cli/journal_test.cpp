@@ -13,6 +13,8 @@
 #include <string>
 #include <sys/wait.h>
 
+namespace journal_test {
+
 // The journal as it is printed, and as the program reads it from a store.
 
 namespace {
@@ -123,3 +125,5 @@ TEST_CASE("postern journal reads a store and never makes one") {
     CHECK(wrong.err.find("store address: ") == 0);
     CHECK(wrong.err.find("s3cret") == std::string::npos);
 }
+
+} // namespace journal_test

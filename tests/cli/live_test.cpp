@@ -5,6 +5,8 @@
 
 #include <sstream>
 
+namespace live_test {
+
 using namespace postern;
 using namespace postern::domain;
 using namespace std::chrono_literals;
@@ -100,3 +102,5 @@ TEST_CASE("what changed something is remembered, what failed is not, and quiet i
           "warn step action=mint resource=ServiceToken/a target=t reason=TokenMissing "
           "result=\"nothing stored: the vault waits for an approval\"\n");
 }
+
+} // namespace live_test

@@ -5,6 +5,8 @@
 #include <boost/json.hpp>
 #include <doctest/doctest.h>
 
+namespace print_test {
+
 using namespace postern;
 using namespace postern::domain;
 namespace steps = postern::domain::steps;
@@ -171,3 +173,5 @@ TEST_CASE("exit codes: 1 beats 3, what waits in the end is 1, what is told is no
     made.conditions.push_back({"r", "Ready", status::false_, "x", "y", weight::failed});
     CHECK(cli::exit_code(made) == 1);
 }
+
+} // namespace print_test

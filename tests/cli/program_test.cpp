@@ -20,6 +20,8 @@
 #include <unistd.h>
 #include <utility>
 
+namespace program_test {
+
 // The program as a user meets it: arguments, environment, exit codes, streams; against the miniature cloud.
 
 namespace {
@@ -307,3 +309,5 @@ TEST_CASE("apply: 3 where somebody is needed, 1 where something cannot be reache
     CHECK_MESSAGE(unreachable.code == 1, unreachable.out, unreachable.err);
     CHECK(run("plan " + specs, there.environment() + " HEROKU_API_KEY=wrong").code == 1);
 }
+
+} // namespace program_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace access_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -246,3 +248,5 @@ TEST_CASE_FIXTURE(world, "a client id is found again after tokens came and went"
     config.tokens["t9"] = twin;
     CHECK(config.token_by_client_id("t1.access")->id == "t9");
 }
+
+} // namespace access_test

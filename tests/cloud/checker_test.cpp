@@ -5,6 +5,8 @@
 #include <functional>
 #include <stdexcept>
 
+namespace checker_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -349,3 +351,5 @@ TEST_CASE_FIXTURE(fixture, "the ledger knows every secret, and finds it in a tex
     const auto live = by.log_in().parsed();
     CHECK(ledger.leaks_in(live.at("accessToken").as_string()).size() == 1);
 }
+
+} // namespace checker_test

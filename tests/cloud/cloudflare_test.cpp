@@ -4,6 +4,8 @@
 
 #include <set>
 
+namespace cloudflare_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -394,3 +396,5 @@ TEST_CASE_FIXTURE(fixture, "the organization says what is on, and the access log
     CHECK(log[0].at("allowed") == true);
     CHECK(by.result_of("GET", "/service_tokens/" + token.id).as_object().contains("last_seen_at"));
 }
+
+} // namespace cloudflare_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace edge_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -168,3 +170,5 @@ TEST_CASE_FIXTURE(fixture, "the host is the Host header's, its port and case asi
     by.admit(token.id);
     CHECK(by.visit("Console.RAXX.app:443", token.shown).status == 200);
 }
+
+} // namespace edge_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace faults_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -207,3 +209,5 @@ TEST_CASE("time moves forward only, and timers run in order at their own instant
     time.flow();
     CHECK(time.due() >= time.now());
 }
+
+} // namespace faults_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace heroku_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -215,3 +217,5 @@ TEST_CASE_FIXTURE(fixture, "a masked var cannot be read") {
     all.platform.switches.mask_by_omission = true;
     CHECK_FALSE(vars().contains("A"));
 }
+
+} // namespace heroku_test

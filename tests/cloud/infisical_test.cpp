@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace infisical_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -396,3 +398,5 @@ TEST_CASE_FIXTURE(fixture, "each route has a limit of its own") {
     all.advance(1min);
     CHECK(by.secret("GET", "A").status == 200);
 }
+
+} // namespace infisical_test

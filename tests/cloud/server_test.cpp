@@ -21,6 +21,8 @@
 #include <thread>
 #include <unistd.h>
 
+namespace server_test {
+
 using namespace postern;
 using namespace postern::testcloud;
 using namespace std::chrono_literals;
@@ -282,3 +284,5 @@ TEST_CASE("postern-cloud says on its first line where everything is, and goes wh
     CHECK(access(ca_file.c_str(), R_OK) != 0);
     close(out[0]);
 }
+
+} // namespace server_test

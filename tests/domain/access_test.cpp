@@ -3,6 +3,8 @@
 
 #include <random>
 
+namespace access_test {
+
 using namespace postern::domain;
 using namespace postern::domain::testing;
 
@@ -194,3 +196,5 @@ TEST_CASE("a pass adds access only for tokens that the specs bind, and takes non
     CHECK(created > 2000);
     CHECK(added > 2000);
 }
+
+} // namespace access_test

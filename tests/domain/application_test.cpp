@@ -11,6 +11,8 @@
 #include <variant>
 #include <vector>
 
+namespace application_test {
+
 using namespace postern::domain;
 
 namespace {
@@ -165,3 +167,5 @@ TEST_CASE("a document is one token's by its name or by what it binds") {
     CHECK(documents_of(wanted, "probe") ==
           std::set<std::string>{"AccessBinding/both", "HerokuBinding/app", "ServiceToken/probe"});
 }
+
+} // namespace application_test

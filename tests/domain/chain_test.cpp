@@ -3,6 +3,8 @@
 
 #include <functional>
 
+namespace chain_test {
+
 // How a credential comes to be where others are at work, too, and what becomes of one that comes to nothing.
 
 using namespace postern;
@@ -408,3 +410,5 @@ TEST_CASE("what is adopted where Postern has no folder yet gets that first") {
     CHECK(words.back() == "confirm");
     CHECK(s.rec().current->token_id == "tok-1");
 }
+
+} // namespace chain_test

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+namespace effect_test {
+
 // What the world is after a step, also where the answer was not what was hoped for.
 
 using namespace postern;
@@ -306,3 +308,5 @@ TEST_CASE("what is only observed is offered, and marked so, to whoever wants to 
     for (const auto& x : j.steps)
         CHECK(x.observed == writes(x));
 }
+
+} // namespace effect_test

@@ -3,6 +3,8 @@
 
 #include <set>
 
+namespace guard_test {
+
 // What must not happen, whatever the world looks like: a living credential cut off, something of somebody else's
 // overwritten or deleted, a decision on half of what there is. Each of these did happen once.
 
@@ -787,3 +789,5 @@ TEST_CASE("a document that is renamed keeps what is known of variables that were
     REQUIRE(s.state().records.size() == 1);
     CHECK(s.rec("renamed").deliveries.size() == 4);
 }
+
+} // namespace guard_test

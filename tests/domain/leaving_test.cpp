@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+namespace leaving_test {
+
 // A document that left git, with deletionPolicy Delete and --prune: what keeps a token from being deleted, in words,
 // and what is taken back on the way.
 
@@ -210,3 +212,5 @@ TEST_CASE("a document of another name that took the token over is named, and the
     CHECK(!s.state().records.contains("probe"));
     CHECK(s.account().tokens.size() == 1);
 }
+
+} // namespace leaving_test

@@ -3,6 +3,8 @@
 #include <optional>
 #include <set>
 
+namespace life_test {
+
 // What there is of a token where the world shows only part of it.
 
 using namespace postern;
@@ -325,3 +327,5 @@ TEST_CASE("groups that contain each other are gone through once, and let a token
         CHECK((reason_at(s.ask(), "ServiceToken/probe", "RotationDue") == "ReferencedElsewhere") == named);
     }
 }
+
+} // namespace life_test

@@ -1,6 +1,8 @@
 #include "domain/reason.hpp"
 #include "world.hpp"
 
+namespace next_test {
+
 using namespace postern::domain;
 using namespace postern::domain::testing;
 
@@ -761,3 +763,5 @@ TEST_CASE("a binding that left git is told, and taken out of Cloudflare only wit
     CHECK(app.ask().steps.empty());
     CHECK(reason_at(app.ask(), "ServiceToken/probe", "Delivered") == "LeftGit");
 }
+
+} // namespace next_test

@@ -1,6 +1,8 @@
 #include "domain/reason.hpp"
 #include "world.hpp"
 
+namespace own_app_test {
+
 using namespace postern::domain;
 using namespace postern::domain::testing;
 
@@ -231,3 +233,5 @@ TEST_CASE("taken back from the apps, the own one is last, too") {
     REQUIRE(second.steps.size() == 1);
     CHECK(serves(second.steps[0], "prod"));
 }
+
+} // namespace own_app_test

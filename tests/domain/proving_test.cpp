@@ -1,5 +1,7 @@
 #include "world.hpp"
 
+namespace proving_test {
+
 // What is said, and done, where a credential has not passed a host.
 
 using namespace postern;
@@ -130,3 +132,5 @@ TEST_CASE("where a policy's other rules may keep the token out, a refusal is no 
                   std::string::npos);
     }
 }
+
+} // namespace proving_test

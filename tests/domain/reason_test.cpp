@@ -6,6 +6,8 @@
 #include <sstream>
 #include <string>
 
+namespace reason_test {
+
 // The runbook is what an operator has at night: it speaks of every reason, of every step and of every field of the
 // record, and of nothing that is not there.
 
@@ -69,3 +71,5 @@ TEST_CASE("the runbook tells the order of the steps and every field of the recor
         CHECK(record.find("`" + field + "`") != std::string::npos);
     }
 }
+
+} // namespace reason_test

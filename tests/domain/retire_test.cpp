@@ -1,6 +1,8 @@
 #include "domain/reason.hpp"
 #include "world.hpp"
 
+namespace retire_test {
+
 // The end of a credential: who keeps it alive, who does not, and what is swept.
 
 using namespace postern;
@@ -430,3 +432,5 @@ TEST_CASE("a token that is only renewed is renewed at once by whoever was away f
     CHECK(s.rec().current == kept);
     CHECK(!s.rec().request);
 }
+
+} // namespace retire_test

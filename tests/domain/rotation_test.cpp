@@ -4,6 +4,8 @@
 
 #include <set>
 
+namespace rotation_test {
+
 using namespace postern;
 using namespace postern::domain;
 using namespace postern::domain::testing;
@@ -697,3 +699,5 @@ TEST_CASE("what nothing accounts for is swept, and nothing else") {
     s.state().unreadable["other"] = "doubled";
     CHECK(count(s.settle(), "delete-token") == 0);
 }
+
+} // namespace rotation_test

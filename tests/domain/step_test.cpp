@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace step_test {
+
 using namespace postern::domain;
 
 TEST_CASE("a step tells the journal what it found and what it left") {
@@ -37,3 +39,5 @@ TEST_CASE("a step tells the journal what it found and what it left") {
     unapproved.awaiting_approval = true;
     CHECK(told(write, unapproved) == both{"f1", "f1"});
 }
+
+} // namespace step_test

@@ -21,6 +21,8 @@
 #include <thread>
 #include <utility>
 
+namespace cli_test {
+
 using namespace postern;
 using std::chrono::hours;
 using std::chrono::minutes;
@@ -316,3 +318,5 @@ TEST_CASE("postern status says what else answered, or that nobody did") {
     CHECK(nobody.code == 1);
     CHECK(says(nobody.out, "GET http://127.0.0.1:1/api/v1/status"));
 }
+
+} // namespace cli_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+namespace endpoint_test {
+
 using namespace postern;
 using postern::testing::answered;
 using postern::testing::client;
@@ -296,3 +298,5 @@ TEST_CASE("it closes under its clients' eyes") {
     CHECK(idle.rest().empty());
     CHECK(half.rest().empty());
 }
+
+} // namespace endpoint_test

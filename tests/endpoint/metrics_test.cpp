@@ -7,6 +7,8 @@
 #include <sstream>
 #include <string>
 
+namespace metrics_test {
+
 using namespace postern;
 
 namespace {
@@ -163,3 +165,5 @@ TEST_CASE("promtool finds nothing to say") {
     CHECK(std::fwrite(text.data(), 1, text.size(), tool) == text.size());
     CHECK(pclose(tool) == 0);
 }
+
+} // namespace metrics_test

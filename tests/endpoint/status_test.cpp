@@ -8,6 +8,8 @@
 
 #include <string>
 
+namespace status_test {
+
 using namespace postern;
 using domain::testing::scene;
 using domain::testing::t0;
@@ -235,3 +237,5 @@ TEST_CASE("tokens are sorted by name") {
     REQUIRE(all.size() == 2);
     CHECK(all[0].name == "alpha");
 }
+
+} // namespace status_test

@@ -8,6 +8,8 @@
 #include <iterator>
 #include <vector>
 
+namespace attack_test {
+
 // Servers and proxies that mean harm or are broken, over real sockets, through all that stands between a provider and
 // its remote. Whatever they do, a request ends by its deadline with the error that is right for it, a `once` request
 // reaches the far side at most once, no error repeats a secret, and no descriptor stays open. What they do is a row of
@@ -417,3 +419,5 @@ TEST_CASE("attack: what is odd but whole is handed on as it is, and leads nowher
     }
     CHECK(*elsewhere == 0);
 }
+
+} // namespace attack_test

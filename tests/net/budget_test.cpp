@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+namespace budget_test {
+
 // What the governor of an account makes of the answers.
 
 using namespace postern;
@@ -144,3 +146,5 @@ TEST_CASE("what is still under way uses the budget up: the next one is put off u
     CHECK(got.size() == 4);
     CHECK(script.requests().size() == 3);
 }
+
+} // namespace budget_test

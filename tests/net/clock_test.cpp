@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace clock_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -85,3 +87,5 @@ TEST_CASE("sleepers wake when time has come to them, in order") {
     CHECK(woken == std::vector<int>{1, 2, 3});
     CHECK(time.now() == start + 3h);
 }
+
+} // namespace clock_test

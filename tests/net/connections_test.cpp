@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <vector>
 
+namespace connections_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -419,3 +421,5 @@ TEST_CASE("no descriptor is left behind") {
     storm();
     CHECK(open_descriptors() == before);
 }
+
+} // namespace connections_test

@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace faults_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -291,3 +293,5 @@ TEST_CASE("what is odd but whole is an answer") {
     CHECK(zipped.body.reveal() == "\x1f\x8b not unpacked");
     CHECK(reply(answer(503, "<html>", "Retry-After: 5\r\n")).header("retry-after") == "5");
 }
+
+} // namespace faults_test

@@ -11,6 +11,8 @@
 #include <random>
 #include <vector>
 
+namespace governor_test {
+
 // The governor as a whole: a remote that counts strictly never has to refuse it, what is urgent finds a reserve, and
 // how much is under way follows what the remote takes.
 
@@ -254,3 +256,5 @@ TEST_CASE("a remote that refuses or falls silent gets fewer at a time") {
     }
     CHECK(governed.concurrency() == 8);
 }
+
+} // namespace governor_test

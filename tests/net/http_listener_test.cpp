@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <thread>
 
+namespace http_listener_test {
+
 using namespace postern;
 using postern::testing::client;
 using postern::testing::get;
@@ -401,3 +403,5 @@ TEST_CASE("IPv6, an address in use, and one that is not ours") {
     client c{h.io, six.value()->port(), "::1"};
     CHECK(c.ask(get("/six")).body == "GET /six ");
 }
+
+} // namespace http_listener_test

@@ -6,6 +6,8 @@
 
 #include <map>
 
+namespace http_test {
+
 using namespace postern;
 using namespace postern::net;
 
@@ -151,3 +153,5 @@ TEST_CASE("the proxy comes from the environment, the lower-case name first") {
     read_proxy_environment(none, environment);
     CHECK(!none.https_proxy);
 }
+
+} // namespace http_test

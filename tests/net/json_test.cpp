@@ -5,6 +5,8 @@
 
 #include <string>
 
+namespace json_test {
+
 using namespace postern;
 namespace json = postern::net::json;
 
@@ -78,3 +80,5 @@ TEST_CASE("what was read is written again as it was") {
     std::string longer = "[\"" + std::string(100000, 'x') + "\"]";
     CHECK(json::serialize(*json::parse(secret{longer})).reveal() == longer);
 }
+
+} // namespace json_test

@@ -4,6 +4,8 @@
 #include <boost/asio/post.hpp>
 #include <doctest/doctest.h>
 
+namespace name_cache_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -81,3 +83,5 @@ TEST_CASE("digits are their own answer") {
     CHECK(resolver.find("::1").found == addresses{asio::ip::make_address("::1")});
     CHECK(resolver.asked == 0);
 }
+
+} // namespace name_cache_test

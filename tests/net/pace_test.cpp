@@ -14,6 +14,8 @@
 #include <optional>
 #include <vector>
 
+namespace pace_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -705,3 +707,5 @@ TEST_CASE("without a reset a nearly empty bucket is drawn from as it refills") {
         (void)s.send(governed, ask(repeat::safe));
     CHECK(s.passed() == 2 * 800ms);
 }
+
+} // namespace pace_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace request_text_test {
+
 using namespace postern;
 using namespace postern::net;
 
@@ -76,3 +78,5 @@ TEST_CASE("text that would mean something else on the wire is not sent") {
     fine.with("X-Any", "tab\tand \xc3\xa9 and : too");
     CHECK(check_text(fine).has_value());
 }
+
+} // namespace request_text_test

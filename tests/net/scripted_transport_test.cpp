@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+namespace scripted_transport_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -58,3 +60,5 @@ TEST_CASE("another body than expected fails the test" * doctest::should_fail()) 
     script.expect(method::put, "/x").with_body("{\"a\":1}");
     CHECK(put(script, "{\"a\":2}").has_value());
 }
+
+} // namespace scripted_transport_test

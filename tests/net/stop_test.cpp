@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace stop_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -244,3 +246,5 @@ TEST_CASE(
         CHECK(again.value.value()->status == 200);
     }
 }
+
+} // namespace stop_test

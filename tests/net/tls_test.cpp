@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace tls_test {
+
 using namespace postern;
 using namespace postern::net;
 using namespace postern::testing;
@@ -133,3 +135,5 @@ TEST_CASE("a CA file that cannot be used is a mistake of the operator's") {
     f.settings.ca_file = anchors().path();
     CHECK(check(f.settings).has_value());
 }
+
+} // namespace tls_test

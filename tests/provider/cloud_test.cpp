@@ -16,6 +16,8 @@
 #include <utility>
 #include <vector>
 
+namespace cloud_test {
+
 // The clients against the miniature cloud: the answers are a faithful server's, not ours.
 
 using namespace postern;
@@ -145,7 +147,8 @@ TEST_CASE("a credential's whole life, call by call") {
     swap.version = policy->version;
     swap.add = {second->token.id};
     swap.remove = {minted->token.id};
-    w.all.checks.excuse_from_now_on({"", "", minted->token.client_id, "taken out of its policy, with an app holding it"});
+    w.all.checks.excuse_from_now_on(
+        {"", "", minted->token.client_id, "taken out of its policy, with an app holding it"});
     auto swapped = run(w.io, w.access.edit_policy(swap));
     REQUIRE(swapped);
     CHECK(swapped->version == w.console().policies.back().version);
@@ -375,3 +378,5 @@ TEST_CASE("a strict organization answers with 401 and 403") {
     CHECK(w.knock(id + ":wrong").is == verdict::unauthorized);
     CHECK(w.knock(id + ":" + std::string{minted->client_secret.reveal()}).is == verdict::forbidden);
 }
+
+} // namespace cloud_test

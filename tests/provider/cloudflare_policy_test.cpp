@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace cloudflare_policy_test {
+
 using namespace postern;
 using net::method;
 using testing::run;
@@ -378,3 +380,5 @@ TEST_CASE("groups") {
     CHECK(list->front().include.front().id == "t");
     CHECK(list->front().require.size() == 1);
 }
+
+} // namespace cloudflare_policy_test

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+namespace cloudflare_test {
+
 using namespace postern;
 using net::method;
 using testing::run;
@@ -413,3 +415,5 @@ TEST_CASE("a key that was read again is used from the next call on") {
     b.wire.expect(method::get, page(1)).with_header("Authorization", "Bearer another-key").answers(200, ok("[]"));
     CHECK(run(b.io, b.api.list_tokens()));
 }
+
+} // namespace cloudflare_test

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+namespace edge_test {
+
 using namespace postern;
 using domain::verdict;
 using net::method;
@@ -198,3 +200,5 @@ TEST_CASE("where the request goes") {
     run(io, provider::knock_as_stranger(wire, k));
     CHECK(wire.requests().back().connect_to == "http://127.0.0.1:8080");
 }
+
+} // namespace edge_test

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+namespace heroku_test {
+
 using namespace postern;
 using net::method;
 using testing::run;
@@ -156,3 +158,5 @@ TEST_CASE("an app's name is encoded, and a base path is kept") {
     wire.expect(method::get, "http://127.0.0.1:8080/heroku/apps/a%2F..%2Fb/config-vars").answers(200, "{}");
     CHECK(run(io, api.config_vars("a/../b")));
 }
+
+} // namespace heroku_test

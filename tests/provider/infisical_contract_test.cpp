@@ -14,6 +14,8 @@
 #include <string>
 #include <utility>
 
+namespace infisical_contract_test {
+
 // Answers of a real server, replayed: POSTERN_CONTRACTS names the folder of the recording. Without it nothing is tried.
 
 using namespace postern;
@@ -207,3 +209,5 @@ TEST_CASE("what a real server stores is what as_stored() says") {
         CHECK(provider::as_stored(sent(name)).reveal() == stored(name, "T_" + name));
     }
 }
+
+} // namespace infisical_contract_test

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+namespace infisical_test {
+
 using namespace postern;
 using net::method;
 using provider::infisical;
@@ -464,3 +466,5 @@ TEST_CASE("a value as the server will store it") {
     CHECK(stored("\xc2\xa0x\xe2\x80\xa8") == "x");
     CHECK(stored("\xc3\xa0") == "\xc3\xa0");
 }
+
+} // namespace infisical_test

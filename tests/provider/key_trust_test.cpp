@@ -9,6 +9,8 @@
 
 #include <string>
 
+namespace key_trust_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -172,3 +174,5 @@ TEST_CASE("Heroku's word about a key is believed at once, and not asked for agai
     s.script.expect(method::get, "/apps/two/config-vars").answers(200, "{}");
     CHECK(run(s.io, platform.config_vars("two")).has_value());
 }
+
+} // namespace key_trust_test

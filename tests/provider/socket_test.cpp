@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+namespace socket_test {
+
 // The same clients over real TLS on loopback: what the transport makes of their requests, servers understand.
 
 using namespace postern;
@@ -86,3 +88,5 @@ TEST_CASE("the clients over verified TLS") {
     CHECK(nobody.detail.find("refused") != std::string::npos);
     harbour.stop();
 }
+
+} // namespace socket_test

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+namespace words_test {
+
 using namespace postern;
 
 namespace {
@@ -60,3 +62,5 @@ TEST_CASE("bodies that are not JSON") {
     CHECK(excerpt_of(R"({"client_secret":"x)") == "JSON that is cut off or not what was expected");
     CHECK(excerpt_of(std::string(500, 'x')).size() < 180);
 }
+
+} // namespace words_test

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+namespace adoption_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -188,3 +190,5 @@ TEST_CASE("a token whose secret nobody can show is left alone until it is named,
     CHECK(m.cloud.checks.refusals().empty());
     CHECK(m.plan(wanted).steps.empty());
 }
+
+} // namespace adoption_test

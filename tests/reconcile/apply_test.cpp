@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+namespace apply_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -273,3 +275,5 @@ TEST_CASE("a lost reply to any write is looked after in the same pass") {
         }
     }
 }
+
+} // namespace apply_test

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <set>
 
+namespace connections_test {
+
 // Connections follow their documents, and the keys behind them tell when they end.
 
 using namespace postern;
@@ -226,3 +228,5 @@ TEST_CASE("a key that ends is told a month before, and asks for a person a week 
         CHECK_MESSAGE(told[0].message.find(word) != std::string::npos, told[0].message);
     }
 }
+
+} // namespace connections_test

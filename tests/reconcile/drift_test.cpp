@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+namespace drift_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -791,3 +793,5 @@ TEST_CASE("drift: a pass that would overwrite too much at once stops") {
     CHECK(spoilt() == 0);
     s.check_quiet(report);
 }
+
+} // namespace drift_test

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <map>
 
+namespace fence_test {
+
 // Whoever no longer leads sends nothing that may change something, and what goes out is counted.
 
 using namespace postern;
@@ -153,3 +155,5 @@ TEST_CASE("every answer is counted once, by provider and status, and each accoun
                                 "HerokuAccount/apart", "InfisicalVault/infisical", "InfisicalVault/apart"})
         CHECK_MESSAGE(left[account] > 0, account);
 }
+
+} // namespace fence_test

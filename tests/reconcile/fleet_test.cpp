@@ -8,6 +8,8 @@
 #include <deque>
 #include <iostream>
 
+namespace fleet_test {
+
 // How long a fleet takes from nothing where Cloudflare's budget is what there is too little of: 1,200 calls in five
 // minutes for 1,000 tokens, or the same for a fifth of both, which takes a fifth of the work and no less time.
 // POSTERN_FLEET=1000 plays the whole.
@@ -92,3 +94,5 @@ TEST_CASE("fleet: it converges in hardly more time than the budget dictates, and
               << " in all, at most " << seen.busiest << " of " << limit << " in five minutes, " << format_duration(took)
               << " where the budget alone dictates " << format_duration(dictated) << "\n";
 }
+
+} // namespace fleet_test

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace limits_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -498,3 +500,5 @@ TEST_CASE("an account id that is something else is sent nowhere and logged nowhe
         CHECK(c.message.find(key) == std::string::npos);
     s.check_untouched(console());
 }
+
+} // namespace limits_test

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace own_app_test {
+
 // Postern runs on one of the apps that it serves: setting that one's config var restarts it.
 
 using namespace postern;
@@ -115,3 +117,5 @@ TEST_CASE("the plan has it last, too") {
     CHECK(order.back() == own);
     CHECK(domain::word(plan.steps.back()) == "confirm");
 }
+
+} // namespace own_app_test

@@ -16,6 +16,8 @@
 #include <sstream>
 #include <stdexcept>
 
+namespace pieces_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -364,3 +366,5 @@ TEST_CASE("a ring before the wait is not lost, and two rings are one") {
     io.poll();
     CHECK(woken);
 }
+
+} // namespace pieces_test

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <iterator>
 
+namespace record_test {
+
 using namespace postern;
 namespace json = boost::json;
 
@@ -145,3 +147,5 @@ TEST_CASE("the folder's own key comes back, and nothing of it is quoted where it
         CHECK(r.error().message().find("hush") == std::string::npos);
     }
 }
+
+} // namespace record_test

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+namespace rotation_test {
+
 // Rotation over the miniature cloud, for years of virtual time: its checker asks after every change, at every expiry
 // and at every end of an overlap whether each consumer still passes.
 
@@ -150,3 +152,5 @@ TEST_CASE("compromised: the old secret dies as soon as everybody has the new one
         CHECK(std::count(m.told.words.begin(), m.told.words.end(), "retire") == 1);
     }
 }
+
+} // namespace rotation_test

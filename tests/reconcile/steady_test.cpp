@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace steady_test {
+
 using namespace postern;
 using namespace postern::testing;
 
@@ -68,3 +70,5 @@ TEST_CASE("many new records are looked at in a few lists") {
     CHECK(created == 2 * tokens); // the record and the write-once key
     CHECK(count(calls, "infisical GET /api/v3/secrets/raw?") < tokens / 2);
 }
+
+} // namespace steady_test

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+namespace step_test {
+
 // The executor, one step at a time, against a world that moves, refuses and loses things.
 
 using namespace postern;
@@ -448,3 +450,5 @@ TEST_CASE("a list that fails fails its part alone") {
         CHECK(folders.at(folder)->exists); // the record still speaks of it
     }
 }
+
+} // namespace step_test

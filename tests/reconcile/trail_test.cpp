@@ -9,6 +9,8 @@
 #include <map>
 #include <set>
 
+namespace trail_test {
+
 // Which requests were sent for which step, as the remotes name them.
 
 using namespace postern;
@@ -153,3 +155,5 @@ TEST_CASE("a step that failed brings its ids, too") {
     }
     CHECK(seen);
 }
+
+} // namespace trail_test

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+namespace weather_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -155,25 +157,33 @@ TEST_CASE("bad weather: keys that are refused") {
          nothing,
          true},
         {"may not read service tokens",
-         [](scene& s) { shared_token(s).scopes = {"apps:write", "org:read"}; },
+         [](scene& s) {
+             shared_token(s).scopes = {"apps:write", "org:read"};
+         },
          [](scene& s) { shared_token(s).scopes = {"*"}; },
          {{cloudflare_down, "Ready", reason::refused, weight::failed, {"Access: Service Tokens Read"}}},
          nothing,
          true},
         {"may not read applications",
-         [](scene& s) { shared_token(s).scopes = {"tokens:write", "tokens:read", "org:read"}; },
+         [](scene& s) {
+             shared_token(s).scopes = {"tokens:write", "tokens:read", "org:read"};
+         },
          [](scene& s) { shared_token(s).scopes = {"*"}; },
          {{cloudflare_down, "Ready", reason::refused, weight::failed, {"Access: Apps and Policies Read"}}},
          nothing,
          true},
         {"may not write service tokens",
-         [](scene& s) { shared_token(s).scopes = {"tokens:read", "apps:read", "apps:write", "org:read"}; },
+         [](scene& s) {
+             shared_token(s).scopes = {"tokens:read", "apps:read", "apps:write", "org:read"};
+         },
          [](scene& s) { shared_token(s).scopes = {"*"}; },
          {{console_token, "Provisioned", reason::refused, weight::blocked, {"Access: Service Tokens Write"}}},
          nothing,
          true},
         {"may not write policies",
-         [](scene& s) { shared_token(s).scopes = {"tokens:read", "tokens:write", "apps:read", "org:read"}; },
+         [](scene& s) {
+             shared_token(s).scopes = {"tokens:read", "tokens:write", "apps:read", "org:read"};
+         },
          [](scene& s) { shared_token(s).scopes = {"*"}; },
          {{console_binding, "Bound", reason::refused, weight::blocked, {"Access: Apps and Policies Write"}}},
          pending_only,
@@ -503,7 +513,9 @@ TEST_CASE("bad weather: Heroku") {
          {{console_apps, "Delivered", reason::refused, weight::blocked, {"raxx-console-prod", "add-on"}}},
          staging_served},
         {"a release phase that fails",
-         [prod](scene& s) { prod(s).phase = {true, 30s, true, false}; },
+         [prod](scene& s) {
+             prod(s).phase = {true, 30s, true, false};
+         },
          [prod](scene& s) {
              prod(s).phase = {};
              s.m.cloud.platform.set(prod(s), "LOG_LEVEL", "debug");
@@ -511,7 +523,9 @@ TEST_CASE("bad weather: Heroku") {
          {{console_apps, "Delivered", reason::release_failed, weight::blocked, {"raxx-console-prod", "release phase"}}},
          staging_served},
         {"a release phase that does not end",
-         [prod](scene& s) { prod(s).phase = {true, 30s, false, true}; },
+         [prod](scene& s) {
+             prod(s).phase = {true, 30s, false, true};
+         },
          [prod](scene& s) {
              for (auto& release : prod(s).releases) {
                  if (release.status == "pending")
@@ -699,3 +713,5 @@ TEST_CASE("bad weather: a person edits a policy between our reading and our writ
     CHECK(testcloud::text_at(policy.extra, "session_duration") == "30m");
     check_condition(report, {console_binding, "Bound", reason::foreign_members, weight::told, {"PT"}});
 }
+
+} // namespace weather_test

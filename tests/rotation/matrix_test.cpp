@@ -4,6 +4,8 @@
 
 #include <iostream>
 
+namespace matrix_test {
+
 using namespace postern;
 using namespace postern::testing;
 
@@ -33,3 +35,5 @@ TEST_CASE("crash matrix: whatever meets whichever request, the end is the same")
     }
     std::cout << counts.text();
 }
+
+} // namespace matrix_test

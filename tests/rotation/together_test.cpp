@@ -6,6 +6,8 @@
 #include <iostream>
 #include <random>
 
+namespace together_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -48,3 +50,5 @@ TEST_CASE("several processes at once: one token, one row per key, the same end")
     }
     std::cout << counts.text();
 }
+
+} // namespace together_test

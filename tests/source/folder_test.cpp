@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 
+namespace folder_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -250,3 +252,5 @@ TEST_CASE("without inotify the files are looked at now and then, and it is said"
     CHECK(source.changes == 0);
     CHECK(source.sees(1, 12s));
 }
+
+} // namespace folder_test

@@ -1,6 +1,8 @@
 #include "fixture.hpp"
 #include "provider/git.hpp"
 
+namespace git_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -342,3 +344,5 @@ TEST_CASE("watching: a push is one change, and so is a branch that goes and come
     CHECK(source.sees(4));
     source.stop();
 }
+
+} // namespace git_test

@@ -4,6 +4,8 @@
 
 #include <boost/asio/ip/tcp.hpp>
 
+namespace https_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -249,3 +251,5 @@ TEST_CASE("https: a watch that is cancelled while the remote says nothing ends a
     CHECK(std::chrono::steady_clock::now() - start < 1s);
     CHECK(silent.changes == 0);
 }
+
+} // namespace https_test

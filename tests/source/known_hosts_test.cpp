@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace known_hosts_test {
+
 using namespace postern::provider;
 
 namespace {
@@ -52,3 +54,5 @@ TEST_CASE("known hosts: another key, a revoked one, an authority") {
     CHECK(found("example.com" + line + "@revoked *" + line, "example.com") == host_key::revoked);
     CHECK(found("@cert-authority example.com" + line, "example.com") == host_key::unknown_host);
 }
+
+} // namespace known_hosts_test

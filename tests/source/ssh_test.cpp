@@ -4,6 +4,8 @@
 
 #include <pwd.h>
 
+namespace ssh_test {
+
 using namespace postern;
 using namespace postern::testing;
 using namespace std::chrono_literals;
@@ -171,3 +173,5 @@ TEST_CASE("ssh: a host that accepts and says nothing, and a repository that is n
     followed nothing{at.source([](auto& s) { s.url += ".nothing"; })};
     CHECK(nothing.bad().kind == error_kind::unavailable);
 }
+
+} // namespace ssh_test

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sys/stat.h>
 
+namespace folder_test {
+
 using namespace postern;
 namespace fs = std::filesystem;
 
@@ -173,3 +175,5 @@ TEST_CASE("a working tree's source is called after its origin, wherever it lies"
     CHECK(spec::repository_name("ssh://git@github.com:22/raxx/infra") == "github.com:22/raxx/infra");
     CHECK(spec::repository_name("/srv/git/infra.git") == "/srv/git/infra");
 }
+
+} // namespace folder_test

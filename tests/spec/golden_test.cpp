@@ -5,6 +5,8 @@
 #include <fstream>
 #include <sstream>
 
+namespace golden_test {
+
 using namespace postern;
 
 namespace {
@@ -40,3 +42,5 @@ TEST_CASE("a folder full of errors: all at once, in order, no secret quoted") {
 TEST_CASE("a folder of which everything can be read: what the documents say about each other") {
     CHECK(said_about(golden + "contradictory") == read(golden + "contradictory.txt"));
 }
+
+} // namespace golden_test

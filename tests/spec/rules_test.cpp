@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+namespace rules_test {
+
 using namespace postern;
 using namespace postern::spec_test;
 
@@ -537,3 +539,5 @@ TEST_CASE("what the operator's flags do not list, no document reaches") {
     CHECK(with({}, {}, {"/"}) == problems{});
     CHECK(with({}, {}, {""}).size() == 2);
 }
+
+} // namespace rules_test

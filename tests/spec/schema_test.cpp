@@ -11,6 +11,8 @@
 #include <functional>
 #include <stdexcept>
 
+namespace schema_test {
+
 using namespace postern;
 namespace json = boost::json;
 
@@ -218,3 +220,5 @@ TEST_CASE("every field of the schemas is read, and none that they lack") {
         CHECK(got.desired.heroku_bindings.size() == 1);
     }
 }
+
+} // namespace schema_test

@@ -8,6 +8,8 @@
 
 #include <random>
 
+namespace second_opinion_test {
+
 using namespace postern;
 using namespace postern::spec_test;
 namespace json = boost::json;
@@ -33,3 +35,5 @@ TEST_CASE("generated documents are judged as an independent validator judges the
     CHECK(fine > 20);
     CHECK(refused > 500);
 }
+
+} // namespace second_opinion_test

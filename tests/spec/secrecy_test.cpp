@@ -6,6 +6,8 @@
 #include <chrono>
 #include <random>
 
+namespace secrecy_test {
+
 using namespace postern;
 using namespace postern::spec_test;
 
@@ -164,3 +166,5 @@ TEST_CASE("large and odd texts are done with soon") {
         CHECK(!spec::load({{"a.yaml", text}}, "test", {}).ok());
     CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(30));
 }
+
+} // namespace secrecy_test

@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+namespace shipped_test {
+
 using namespace postern;
 using namespace std::chrono_literals;
 
@@ -74,3 +76,5 @@ TEST_CASE("addresses and project stand on lines of their own") {
                       "  apiUrl: https://api.heroku.com", "  projectId: 64a1f0c2-5b7d-4e39-9c18-2f6d0ab3e751"})
         CHECK_MESSAGE(all.find("\n" + std::string(line) + "\n") != std::string::npos, line);
 }
+
+} // namespace shipped_test

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace values_test {
+
 using namespace postern;
 using namespace postern::spec_test;
 using namespace std::chrono_literals;
@@ -124,3 +126,5 @@ TEST_CASE("the order of files does not matter, but for the order of what comes o
     CHECK(a.tokens.at(0).path == b.tokens.at(0).path);
     CHECK(a.heroku_bindings.at(0).config_var == b.heroku_bindings.at(0).config_var);
 }
+
+} // namespace values_test

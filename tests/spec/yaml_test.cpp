@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+namespace yaml_test {
+
 using namespace postern;
 using spec::node;
 using spec::read_yaml;
@@ -148,3 +150,5 @@ TEST_CASE("what is not YAML is told without quoting it") {
     CHECK(got.documents.size() == 1);
     CHECK(got.flaws.at(0).document == 1);
 }
+
+} // namespace yaml_test

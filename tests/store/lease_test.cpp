@@ -5,6 +5,8 @@
 
 #include <random>
 
+namespace lease_test {
+
 // Who leads, in virtual time: processes that are killed, stopped or cut off from the store.
 
 namespace {
@@ -280,3 +282,5 @@ TEST_CASE("whatever happens, two never may write at once") {
         CHECK_MESSAGE(led > seconds{50}, seed);
     }
 }
+
+} // namespace lease_test

@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+namespace postgres_test {
+
 // What is PostgreSQL's own: a server that goes and comes back, addresses, passwords, and poolers.
 
 namespace {
@@ -161,3 +163,5 @@ TEST_CASE("the socket in the folder serves as well") {
     CHECK(one.take("one").epoch == 1);
     CHECK(user{where.address}.read_lease().value().holder == "one");
 }
+
+} // namespace postgres_test

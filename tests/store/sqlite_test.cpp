@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sys/stat.h>
 
+namespace sqlite_test {
+
 // What is SQLite's own: the file, its rights, and what happens when somebody takes it away.
 
 namespace {
@@ -110,3 +112,5 @@ TEST_CASE("what cannot be a store is said, and may become one") {
     fs::remove(file);
     CHECK(one.read_lease().has_value());
 }
+
+} // namespace sqlite_test

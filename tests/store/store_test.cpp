@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+namespace store_test {
+
 // The same promises from SQLite, from a real PostgreSQL server, and from one behind a pooler.
 
 namespace {
@@ -339,3 +341,5 @@ TEST_CASE_TEMPLATE("whoever asked may be gone before the answer comes", Where, o
     asio::io_context io{1};
     CHECK(testing::run(io, rows->read_lease()).value() == lease_row{});
 }
+
+} // namespace store_test
