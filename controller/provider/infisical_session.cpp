@@ -156,10 +156,10 @@ net::request infisical::session::build(const infisical_call& c, bool newer, inst
     // The server counts each route and method apart.
     r.quota = std::string{net::to_string(c.verb)} + " " + std::string{c.family->older} + (c.below.empty() ? "" : "/*");
     r.repeatable = c.repeatable;
-    if (c.compared)
+    if (c.compared) {
         r.patience = net::compared_lately;
-    if (c.compared)
         r.start_by = began + net::compared_lately;
+    }
     const auto* key = std::get_if<token_login>(&with);
     authorize(r, key != nullptr ? key->token : token);
     if (!c.body.empty()) {

@@ -16,18 +16,6 @@ using std::chrono::seconds;
 
 namespace {
 
-std::size_t count(const std::vector<std::string>& words, const std::string& word) {
-    return static_cast<std::size_t>(std::count(words.begin(), words.end(), word));
-}
-
-scene provisioned() {
-    scene s;
-    s.settle();
-    s.restart();
-    REQUIRE(s.ask().steps.empty());
-    return s;
-}
-
 // Takes the first step that is offered, again and again, until none is left or `ends` says so. Returns their words.
 std::vector<std::string> play(
     scene& s, const std::function<outcome(const step&)>& come,
@@ -75,10 +63,6 @@ const condition& told(const judgement& j, const std::string& resource, const std
     const auto* c = find(j, resource, type);
     REQUIRE(c != nullptr);
     return *c;
-}
-
-bool says(const condition& c, const std::string& words) {
-    return c.message.find(words) != std::string::npos;
 }
 
 } // namespace

@@ -29,13 +29,6 @@ outcome failed(error_kind kind) {
     return o;
 }
 
-scene provisioned() {
-    scene s;
-    s.settle();
-    s.restart();
-    return s;
-}
-
 } // namespace
 
 TEST_CASE("an answer without what was asked for changes nothing that a decision would rest on") {

@@ -17,14 +17,6 @@ using std::chrono::seconds;
 
 namespace {
 
-scene provisioned() {
-    scene s;
-    s.settle();
-    s.restart();
-    REQUIRE(s.ask().steps.empty());
-    return s;
-}
-
 // Two tokens in one binding.
 scene pair() {
     scene s;

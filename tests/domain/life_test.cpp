@@ -15,14 +15,6 @@ using std::chrono::minutes;
 
 namespace {
 
-scene provisioned() {
-    scene s;
-    s.settle();
-    s.restart();
-    REQUIRE(s.ask().steps.empty());
-    return s;
-}
-
 template<class T>
 void fail(reading<T>& of, error_kind kind, int status) {
     of.seen.reset();

@@ -8,23 +8,11 @@ using namespace postern::domain::testing;
 
 namespace {
 
-std::size_t count(const std::vector<std::string>& words, const std::string& word) {
-    return static_cast<std::size_t>(std::count(words.begin(), words.end(), word));
-}
-
 std::size_t place(const std::vector<std::string>& words, const std::string& word) {
     return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
 }
 
 // A provisioned world, as a later process sees it.
-scene provisioned() {
-    scene s;
-    s.settle();
-    s.restart();
-    REQUIRE(s.ask().steps.empty());
-    return s;
-}
-
 } // namespace
 
 TEST_CASE(

@@ -65,10 +65,6 @@ const condition& told(const judgement& j, const std::string& type) {
     return *c;
 }
 
-bool says(const condition& c, const std::string& words) {
-    return c.message.find(words) != std::string::npos;
-}
-
 bool lists(const scene& s, const std::string& id) {
     const auto& tokens = s.world.accounts.at("raxx")->tokens;
     return std::any_of(tokens.begin(), tokens.end(), [&](const auto& t) { return t.id == id; });

@@ -192,6 +192,23 @@ struct scene {
     }
 };
 
+// All that the documents say is done, and another process sees that.
+inline scene provisioned() {
+    scene s;
+    s.settle();
+    s.restart();
+    REQUIRE(s.ask().steps.empty());
+    return s;
+}
+
+inline std::size_t count(const std::vector<std::string>& words, const std::string& word) {
+    return static_cast<std::size_t>(std::count(words.begin(), words.end(), word));
+}
+
+inline bool says(const condition& c, const std::string& words) {
+    return c.message.find(words) != std::string::npos;
+}
+
 inline const condition* find(const judgement& j, const std::string& resource, const std::string& type) {
     auto at = std::find_if(j.conditions.begin(), j.conditions.end(),
                            [&](const auto& c) { return c.resource == resource && c.type == type; });
