@@ -31,15 +31,15 @@ constexpr duration longest_rest = std::chrono::seconds{30};
 } // namespace
 
 asio::awaitable<result<seen_lease>> look_for_beat(run::store* memory, duration patience) {
-    net::boot_clock clock;
+    net::system_clock clock;
     auto reading = memory->read_lease();
     auto first = co_await std::move(reading);
     if (first.has_error())
         co_return first.error();
     auto last = first.value();
-    const auto until = clock.now() + patience;
-    while (!last.holder.empty() && clock.now() < until) {
-        auto nap = clock.sleep_until(clock.now() + patience / 8);
+    const auto until = net::time_since_boot() + patience;
+    while (!last.holder.empty() && net::time_since_boot() < until) {
+        auto nap = clock.sleep_for(patience / 8);
         co_await std::move(nap);
         auto again = memory->read_lease();
         auto row = co_await std::move(again);

@@ -69,7 +69,7 @@ result<std::unique_ptr<run::spec_source>> documents_of(const options& asked) {
     return run::follow_git(std::move(git), asked.trust);
 }
 
-run::daemon_settings settings_of(const options& asked, const std::string& store, instant now) {
+run::daemon_settings settings_of(const options& asked, const std::string& store) {
     run::daemon_settings settings;
     auto& how = settings.passes.how;
     how.observe = asked.observe;
@@ -82,7 +82,7 @@ run::daemon_settings settings_of(const options& asked, const std::string& store,
     settings.lease = asked.daemon.lease;
     settings.version = POSTERN_VERSION;
     if (environment("DYNO") && store.starts_with("sqlite:"))
-        settings.first_write = now + after_predecessor;
+        settings.silent_at_first = after_predecessor;
     return settings;
 }
 
@@ -122,7 +122,7 @@ int run_daemon(const options& asked) {
     wiring.on_response = [&](std::string_view provider, int status) { numbers.count_request(provider, status); };
     wiring.halt = &halt;
     run::clients remotes{std::move(wiring)};
-    auto settings = settings_of(asked, address, clock.now());
+    auto settings = settings_of(asked, address);
     // Between passes nothing is kept that only a pass needs: a connection costs a hundred kilobytes, and by the next
     // pass the remote would have closed it.
     settings.at_rest = [&] {

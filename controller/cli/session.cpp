@@ -95,7 +95,7 @@ run::plan session::make_plan(run::progress& watcher, std::function<void()> tick)
 }
 
 void session::rest(duration d) {
-    finish(net::sleep_through(&halt_, &clock_, clock_.now() + d), {});
+    finish(net::sleep_through(&halt_, &clock_, d), {});
 }
 
 run::pass_report session::make_pass(run::progress& watcher, std::function<void()> tick) {

@@ -139,7 +139,7 @@ asio::awaitable<result<response>> budget::send(request r) {
                     last_start = std::min(latest, now + settings_.longest_wait);
                 if (start > last_start)
                     co_return no_room(r, start - now);
-                auto sleep = sleep_through(settings_.halt, &clock_, start);
+                auto sleep = sleep_through(settings_.halt, &clock_, start - now);
                 const bool goes_on = co_await std::move(sleep);
                 if (!goes_on)
                     co_return cancelled(r);

@@ -11,28 +11,20 @@ class clock {
 public:
     virtual ~clock() = default;
     virtual instant now() const = 0;
-    // Returns at `until`, at once where that is past, and where the clock is set back meanwhile as if it had not been.
-    // Cancellation ends it early without an error; what the caller
-    // awaits next throws then, as Asio has it.
-    virtual boost::asio::awaitable<void> sleep_until(instant until) = 0;
+    // For so long, whoever sets the system's clock before or meanwhile: what is to happen in seconds does not happen an
+    // hour later. Not at all where that is nothing or less. Cancellation ends it early without an error; what the
+    // caller awaits next throws then, as Asio has it.
+    virtual boost::asio::awaitable<void> sleep_for(duration d) = 0;
 };
 
-// The system's clock, sleeping on a timer of the coroutine's own executor.
 class system_clock final : public clock {
 public:
     instant now() const override;
-    boost::asio::awaitable<void> sleep_until(instant until) override;
+    // On a timer of the coroutine's own executor.
+    boost::asio::awaitable<void> sleep_for(duration d) override;
 };
 
 // How long ago the machine started, its sleep included: nobody sets it.
 duration time_since_boot();
-
-// Runs from the machine's start: for spans that somebody who sets the system's clock must not stretch. What it calls
-// now is no date.
-class boot_clock final : public clock {
-public:
-    instant now() const override;
-    boost::asio::awaitable<void> sleep_until(instant until) override;
-};
 
 } // namespace postern::net

@@ -65,7 +65,7 @@ asio::awaitable<result<response>> retrying_transport::send(request r) {
         auto wait = wait_before_retry(settings_, r.repeatable, made, outcome, now, random_());
         if (!wait || now + *wait > last_start)
             co_return outcome;
-        auto sleep = sleep_through(settings_.halt, &clock_, now + *wait);
+        auto sleep = sleep_through(settings_.halt, &clock_, *wait);
         const bool goes_on = co_await std::move(sleep);
         if (is_stopping())
             co_return failure(error_kind::cancelled, r.what, "cancelled while waiting to be sent again");

@@ -27,12 +27,12 @@ void stop::ask() {
         one.emit(asio::cancellation_type::terminal);
 }
 
-asio::awaitable<void> stop::sleep_until(clock& time, instant until) {
-    return cut_short(time.sleep_until(until));
+asio::awaitable<void> stop::sleep_for(clock& time, duration d) {
+    return cut_short(time.sleep_for(d));
 }
 
-asio::awaitable<bool> sleep_through(stop* halt, clock* time, instant until) {
-    auto sleep = halt != nullptr ? halt->sleep_until(*time, until) : time->sleep_until(until);
+asio::awaitable<bool> sleep_through(stop* halt, clock* time, duration d) {
+    auto sleep = halt != nullptr ? halt->sleep_for(*time, d) : time->sleep_for(d);
     co_await std::move(sleep);
     auto state = co_await asio::this_coro::cancellation_state;
     co_return (halt == nullptr || !halt->asked()) && state.cancelled() == asio::cancellation_type::none;

@@ -24,8 +24,8 @@ public:
     void ask();
     bool asked() const { return asked_; }
 
-    // Returns at `until`, or as soon as somebody asks to stop or the caller is cancelled.
-    boost::asio::awaitable<void> sleep_until(clock& time, instant until);
+    // For so long, or until somebody asks to stop or the caller is cancelled.
+    boost::asio::awaitable<void> sleep_for(clock& time, duration d);
 
     // What the wait brings, or an empty T as soon as somebody asks to stop or the caller is cancelled.
     template<class T>
@@ -54,7 +54,7 @@ private:
 
 // Sleeps, and says whether it is still worth going on: nobody asked to stop, and the caller was not cancelled. `halt`
 // may be null: nobody can ask. Both outlive the call.
-boost::asio::awaitable<bool> sleep_through(stop* halt, clock* time, instant until);
+boost::asio::awaitable<bool> sleep_through(stop* halt, clock* time, duration d);
 
 template<class T>
 boost::asio::awaitable<T> stop::cut_short(boost::asio::awaitable<T> wait) {

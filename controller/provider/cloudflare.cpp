@@ -194,7 +194,7 @@ awaitable<result<json::value>> cloudflare::exchange(call c) {
         }
         if (now() + *wait > start_by)
             co_return got;
-        auto sleep = net::sleep_through(halt_, clock_, now() + *wait);
+        auto sleep = net::sleep_through(halt_, clock_, *wait);
         const bool goes_on = co_await std::move(sleep);
         // The refusal is not believed yet.
         if (!goes_on)

@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-// A sleep until a time that others may end early. A ring that nobody sleeps through yet is not lost. For one thread and
+// A sleep that others may end early. A ring that nobody sleeps through yet is not lost. For one thread and
 // one sleeper.
 namespace postern::run {
 
@@ -17,10 +17,10 @@ public:
             sleep_->ask();
     }
 
-    boost::asio::awaitable<void> wait_until(net::clock* clock, instant until) {
+    boost::asio::awaitable<void> wait(net::clock* clock, duration d) {
         if (!rung_) {
             sleep_.emplace();
-            auto nap = sleep_->sleep_until(*clock, until);
+            auto nap = sleep_->sleep_for(*clock, d);
             co_await std::move(nap);
         }
         rung_ = false;

@@ -260,7 +260,7 @@ asio::awaitable<void> chronicle::keep() {
         }
         if (last)
             co_return;
-        auto nap = bell_.wait_until(&clock_, written ? instant::max() : clock_.now() + try_again);
+        auto nap = bell_.wait(&clock_, written ? duration::max() : duration{try_again});
         co_await std::move(nap);
     }
 }

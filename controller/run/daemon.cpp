@@ -20,6 +20,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr duration never = duration::max();
 constexpr duration longest_wait_in_a_pass = std::chrono::minutes{1};
 constexpr duration shortest_gap = std::chrono::seconds{5};
 constexpr duration a_while = std::chrono::seconds{30};
@@ -60,15 +61,15 @@ std::string words_of(std::exception_ptr thrown) {
 daemon::daemon(parts with, daemon_settings settings, asio::any_io_executor executor)
     : with_(std::move(with)), settings_(std::move(settings)), executor_(std::move(executor)),
       chronicle_(with_.diagnostics, with_.memory, with_.clock),
-      leadership_(with_.memory, lease_clock_, {holder_, settings_.lease}, listeners()), gap_(shortest_gap),
-      started_at_(with_.clock.now()) {
+      leadership_(with_.memory, with_.clock, {holder_, settings_.lease}, listeners()), gap_(shortest_gap),
+      started_at_(with_.clock.now()), first_write_(net::time_since_boot() + settings_.silent_at_first) {
     settings_.passes.wait = std::min(settings_.interval, longest_wait_in_a_pass);
     settings_.passes.how.for_ever = true;
     chronicle_.now_in(0, holder_, {}, 0);
     chronicle_.on_repair = [this] { with_.numbers.drift_repaired(1); };
     chronicle_.on_waiting = [this] {
         // The world is looked at again at least this often, whatever else is waited for.
-        if (passing_ != nullptr && with_.clock.now() >= next_)
+        if (passing_ != nullptr && net::time_since_boot() >= next_)
             passing_->ask();
     };
 }
@@ -100,7 +101,7 @@ asio::awaitable<void> daemon::tend(const char* name, job what) {
         if (stopping_ || state.cancelled() != asio::cancellation_type::none)
             co_return;
         with_.diagnostics.error("bug", {{"in", name}, {"what", thrown ? words_of(thrown) : "it ended"}});
-        auto nap = with_.clock.sleep_until(with_.clock.now() + after_a_bug);
+        auto nap = with_.clock.sleep_for(after_a_bug);
         co_await std::move(nap);
     }
 }
@@ -108,7 +109,7 @@ asio::awaitable<void> daemon::tend(const char* name, job what) {
 asio::awaitable<void> daemon::ended(std::string_view name) {
     auto runs = [&](const child& c) { return !c.ended && (name.empty() || c.name == name); };
     while (std::any_of(children_.begin(), children_.end(), runs)) {
-        auto nap = child_ended_.wait_until(&with_.clock, instant::max());
+        auto nap = child_ended_.wait(&with_.clock, never);
         co_await std::move(nap);
     }
 }
@@ -132,7 +133,7 @@ asio::awaitable<void> daemon::follow_documents() {
         const auto wait =
             wanted_ ? settings_.interval
                     : std::min<duration>(settings_.interval, shortest_gap * (1 << std::min(bad_readings_, 6)));
-        auto nap = documents_bell_.wait_until(&with_.clock, with_.clock.now() + jittered(wait));
+        auto nap = documents_bell_.wait(&with_.clock, jittered(wait));
         co_await std::move(nap);
     }
 }
@@ -183,8 +184,7 @@ bool daemon::leads() const {
 }
 
 bool daemon::may_write() const {
-    return leads() && !settings_.passes.how.observe &&
-           (!settings_.first_write || with_.clock.now() >= *settings_.first_write);
+    return leads() && !settings_.passes.how.observe && net::time_since_boot() >= first_write_;
 }
 
 lease_listeners daemon::listeners() {
@@ -203,8 +203,8 @@ lease_listeners daemon::listeners() {
     all.wanted = [this] { wake("asked for through the store"); };
     all.troubled = [this](const error& why) {
         store_problem_ = why.message();
-        store_problem_at_ = with_.clock.now();
-        if (reminder_.due("lease", store_problem_, store_problem_at_))
+        store_problem_at_ = net::time_since_boot();
+        if (reminder_.due("lease", store_problem_, with_.clock.now()))
             with_.diagnostics.warn("store", {{"what", store_problem_}});
     };
     return all;
@@ -293,25 +293,24 @@ asio::awaitable<void> daemon::run() {
     start("documents", [this] { return follow_documents(); });
     start("watch", [this] { return with_.documents.watch([this] { documents_bell_.ring(); }); });
     start("journal", [this] { return chronicle_.keep(); });
-    next_ = instant::max();
     while (!stopping_) {
         if (!again_) {
-            if (settings_.at_rest && next_ > with_.clock.now() + a_while)
+            if (settings_.at_rest && next_ - net::time_since_boot() > a_while)
                 settings_.at_rest();
-            auto nap = bell_.wait_until(&with_.clock, next_);
+            auto nap = bell_.wait(&with_.clock, next_ - net::time_since_boot());
             co_await std::move(nap);
         }
         if (stopping_)
             break;
         again_ = false;
         if (!wanted_) {
-            next_ = instant::max();
+            next_ = never;
             continue;
         }
         // Who stands by has to have seen the whole world once, and no more.
         if (!leads() && shown_.last_whole_pass) {
             chronicle_.now_in(0, holder_, revision_, passes_);
-            next_ = instant::max();
+            next_ = never;
             continue;
         }
         std::exception_ptr thrown;
@@ -324,7 +323,7 @@ asio::awaitable<void> daemon::run() {
         if (thrown) {
             with_.diagnostics.error("bug", {{"in", "pass"}, {"what", words_of(thrown)}});
             passing_ = nullptr;
-            next_ = with_.clock.now() + after_a_bug;
+            next_ = net::time_since_boot() + after_a_bug;
             // It may have gone with the reading of the world; what it knew is found again, as after a crash.
             if (world_.holder.empty()) {
                 world_ = new_process();
@@ -351,6 +350,7 @@ asio::awaitable<void> daemon::one_pass() {
     const auto wanted = wanted_;
     const auto revision = revision_;
     const auto began = with_.clock.now();
+    const auto since = net::time_since_boot();
     const bool writing = may_write();
     const auto epoch = leadership_.epoch();
     chronicle_.now_in(epoch, holder_, revision, passes_ + 1);
@@ -371,7 +371,7 @@ asio::awaitable<void> daemon::one_pass() {
     net::stop halt;
     auto settings = settings_.passes;
     settings.takes = writing ? extent::all : extent::looks;
-    next_ = began + settings_.interval;
+    next_ = since + settings_.interval;
     passing_ = &halt;
     if (stopping_)
         halt.ask();
@@ -383,12 +383,12 @@ asio::awaitable<void> daemon::one_pass() {
         auto keys = look_at_keys(around);
         co_await std::move(keys);
     }
-    publish(*wanted, revision, report, began, writing);
+    publish(*wanted, revision, report, {began, net::time_since_boot() - since}, writing);
     schedule(report, writing);
 }
 
 asio::awaitable<void> daemon::look_at_keys(surroundings around) {
-    if (with_.clock.now() < keys_again_)
+    if (net::time_since_boot() < keys_again_)
         co_return;
     auto looking = look_at_own_keys(around);
     auto seen = co_await std::move(looking);
@@ -405,7 +405,7 @@ asio::awaitable<void> daemon::look_at_keys(surroundings around) {
         if (why.kind != error_kind::credential && last != before.end())
             key.expires_at = last->expires_at;
     }
-    keys_again_ = with_.clock.now() + keys_every;
+    keys_again_ = net::time_since_boot() + keys_every;
 }
 
 // What only a person or other documents could help is not put off any longer once there are such, or somebody asks.
@@ -453,24 +453,23 @@ void daemon::forget_approvals() {
     }
 }
 
-void daemon::publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
+void daemon::publish(const domain::desired& wanted, std::string revision, const pass_report& report, span when,
                      bool wrote) {
-    const auto now = with_.clock.now();
     ++passes_;
     // What was not read because somebody asked to stop says nothing of the world: what was told last stays.
     if (!report.cut_short)
-        show(wanted, std::move(revision), report, began);
-    with_.diagnostics.info("pass", {{"ms", (now - began).count()},
+        show(wanted, std::move(revision), report, when);
+    with_.diagnostics.info("pass", {{"ms", when.took.count()},
                                     {"changes", report.changes},
                                     {"failures", report.failures.size()},
                                     {"interrupted", report.interrupted},
                                     {"wrote", wrote}});
-    with_.numbers.pass_took(now - began);
+    with_.numbers.pass_took(when.took);
     for (const auto& [resource, remaining] : with_.remotes.budgets())
         with_.numbers.budget(provider_of(resource), resource, static_cast<double>(remaining));
 }
 
-void daemon::show(const domain::desired& wanted, std::string revision, const pass_report& report, instant began) {
+void daemon::show(const domain::desired& wanted, std::string revision, const pass_report& report, span when) {
     const auto now = with_.clock.now();
     chronicle_.besides = own_key_conditions(keys_, now);
     chronicle_.conditions(report.last.conditions);
@@ -483,8 +482,8 @@ void daemon::show(const domain::desired& wanted, std::string revision, const pas
     else if (reminder_.due("pass", report.unsettled->message(), now))
         with_.diagnostics.error("pass", {{"what", report.unsettled->message()}});
     shown_.revision = std::move(revision);
-    shown_.pass_began = began;
-    shown_.pass_took = now - began;
+    shown_.pass_began = when.began;
+    shown_.pass_took = when.took;
     if (!report.interrupted)
         shown_.last_whole_pass = now;
     if (!report.unsettled && !report.interrupted && !any_failing(conditions))
@@ -497,16 +496,16 @@ void daemon::show(const domain::desired& wanted, std::string revision, const pas
 }
 
 void daemon::schedule(const pass_report& report, bool wrote) {
-    const auto now = with_.clock.now();
+    const auto now = net::time_since_boot();
     const bool moved = report.changes > 0;
     gap_ = moved ? shortest_gap : std::min<duration>(gap_ * 2, settings_.interval);
     next_ = now + jittered(settings_.interval);
     if (report.interrupted && (wrote || !shown_.last_whole_pass))
         next_ = now;
     else if (wrote && report.last.wake)
-        next_ = std::min(next_, std::max(*report.last.wake, now + gap_));
-    if (settings_.first_write && now < *settings_.first_write)
-        next_ = std::min(next_, *settings_.first_write);
+        next_ = std::min(next_, now + std::max(*report.last.wake - with_.clock.now(), gap_));
+    if (now < first_write_)
+        next_ = std::min(next_, first_write_);
     note_approvals();
     chronicle_.save(troubles(), to_json(this->now()));
 }
@@ -528,12 +527,12 @@ status daemon::now() const {
     s.specs_problem = specs_problem_;
     // The lease asks the store so often that an older problem is over.
     s.store_problem =
-        with_.clock.now() < store_problem_at_ + settings_.lease ? store_problem_ : chronicle_.store_problem();
+        net::time_since_boot() < store_problem_at_ + settings_.lease ? store_problem_ : chronicle_.store_problem();
     s.started_at = started_at_;
     s.at = with_.clock.now();
     s.pass = passes_;
-    if (next_ != instant::max())
-        s.next_pass = next_;
+    if (next_ != never)
+        s.next_pass = s.at + (next_ - net::time_since_boot());
     return s;
 }
 

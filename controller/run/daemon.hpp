@@ -37,8 +37,8 @@ struct daemon_settings {
     duration interval = std::chrono::minutes{5};
     duration lease = std::chrono::seconds{15};
     std::string version;
-    std::function<void()> at_rest;      // called when nothing will be done for a while
-    std::optional<instant> first_write; // nothing is written before it: a predecessor may still be alive
+    std::function<void()> at_rest; // called when nothing will be done for a while
+    duration silent_at_first{};    // for so long nothing is written: a predecessor may still be alive
 };
 
 class daemon {
@@ -74,6 +74,10 @@ public:
 
 private:
     using job = std::function<boost::asio::awaitable<void>()>;
+    struct span {
+        instant began;
+        duration took;
+    };
 
     void start(const char* name, job what);
     boost::asio::awaitable<void> tend(const char* name, job what);
@@ -96,9 +100,8 @@ private:
     void forget_old_troubles();
     void note_approvals();
     void forget_approvals();
-    void publish(const domain::desired& wanted, std::string revision, const pass_report& report, instant began,
-                 bool wrote);
-    void show(const domain::desired& wanted, std::string revision, const pass_report& report, instant began);
+    void publish(const domain::desired& wanted, std::string revision, const pass_report& report, span when, bool wrote);
+    void show(const domain::desired& wanted, std::string revision, const pass_report& report, span when);
     void schedule(const pass_report& report, bool wrote);
     duration jittered(duration d) const;
 
@@ -108,10 +111,9 @@ private:
     chronicle chronicle_;
     domain::observed world_ = new_process();
     const std::string holder_ = world_.holder;
-    net::boot_clock lease_clock_;
     lease leadership_;
-    std::string store_problem_; // as the lease last met it
-    instant store_problem_at_{};
+    std::string store_problem_;                   // as the lease last met it
+    duration store_problem_at_ = duration::min(); // since boot, as all that is only a span here: the clock may be set
 
     // A pass keeps the documents that it began with.
     std::shared_ptr<const domain::desired> wanted_;
@@ -122,7 +124,7 @@ private:
     alarm documents_bell_;
 
     alarm bell_;
-    instant next_{};
+    duration next_ = duration::max(); // since boot
     duration gap_{};
     net::stop* passing_ = nullptr; // the stop of the pass under way
     bool again_ = false;           // somebody asked for a pass while one was under way
@@ -131,11 +133,12 @@ private:
     bool restored_ = false;
     std::int64_t passes_ = 0;
     instant started_at_;
+    duration first_write_;                                                             // since boot
     std::map<std::pair<std::string, std::string>, std::pair<instant, int>> approvals_; // vault, path: since, times
 
     std::vector<key_expiry> keys_;
-    instant keys_again_{};
-    status shown_; // but for what changes between passes
+    duration keys_again_{}; // since boot
+    status shown_;          // but for what changes between passes
 
     struct child {
         std::string_view name;

@@ -121,7 +121,7 @@ asio::awaitable<result<void>> executor::await_end_of_release(provider::heroku* c
             co_return error{error_kind::cancelled, "heroku app " + app, name + " is still pending", 0, {}, {}};
         if (now >= give_up_)
             co_return error{error_kind::timeout, "heroku app " + app, name + " is still pending", 0, {}, {}};
-        auto sleep = halt_.sleep_until(around_.clock, std::min(now + pause, give_up_));
+        auto sleep = halt_.sleep_for(around_.clock, std::min(pause, give_up_ - now));
         co_await std::move(sleep);
         pause = std::min(pause * 2, longest_poll);
     }

@@ -53,7 +53,7 @@ private:
 
 asio::awaitable<void> executor::let_pass(duration d) {
     const rest meanwhile{*this};
-    auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + d);
+    auto sleep = halt_.sleep_for(around_.clock, d);
     co_await std::move(sleep);
 }
 

@@ -40,7 +40,7 @@ asio::awaitable<void> lease::compete() {
             co_await renew();
         else
             co_await try_to_take();
-        co_await ending_.sleep_until(clock_, clock_.now() + pause_);
+        co_await ending_.sleep_for(clock_, pause_);
     }
 }
 
@@ -49,7 +49,7 @@ asio::awaitable<void> lease::watch() {
     while (!ending_.asked()) {
         if (held_ && !may_write())
             lose("it could not be renewed in time");
-        co_await ending_.sleep_until(clock_, clock_.now() + tick());
+        co_await ending_.sleep_for(clock_, tick());
     }
 }
 

@@ -36,8 +36,7 @@ struct lease_listeners {
 
 class lease {
 public:
-    // Store and clock outlive this. The clock only wakes: net::boot_clock, so that setting the system's does not
-    // matter.
+    // Store and clock outlive this.
     lease(store& rows, net::clock& clock, lease_settings settings, lease_listeners listeners = {});
 
     // Takes the lease when it can be had and renews it while it is held, until it is released. Once.

@@ -184,7 +184,7 @@ asio::awaitable<void> pass::go_on() {
 
 asio::awaitable<void> pass::wait_until(instant wake) {
     watcher_.waiting(wake, report_.last.conditions);
-    auto sleep = halt_.sleep_until(around_.clock, wake);
+    auto sleep = halt_.sleep_for(around_.clock, std::min(wake - around_.clock.now(), settings_.wait));
     co_await std::move(sleep);
     dirty_ = true;
 }

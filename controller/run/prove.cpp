@@ -74,7 +74,7 @@ executor::task executor::take(domain::steps::prove s) {
         passes = 0;
         if (++attempt == s.attempts || around_.clock.now() + s.interval > give_up_)
             break;
-        auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + s.interval);
+        auto sleep = halt_.sleep_for(around_.clock, s.interval);
         co_await std::move(sleep);
         if (halt_.asked())
             co_return failed({error_kind::cancelled, "prove " + s.host, "somebody asked to stop", 0, {}, {}});
@@ -112,7 +112,7 @@ executor::task executor::take(domain::steps::try_retired s) {
         found.detail = answer.detail;
         if (refused_by_access(found.last) || ++attempt >= s.attempts || around_.clock.now() + s.interval > give_up_)
             break;
-        auto sleep = halt_.sleep_until(around_.clock, around_.clock.now() + s.interval);
+        auto sleep = halt_.sleep_for(around_.clock, s.interval);
         co_await std::move(sleep);
         if (halt_.asked())
             co_return failed({error_kind::cancelled, "try " + s.host, "somebody asked to stop", 0, {}, {}});

@@ -68,10 +68,8 @@ asio::awaitable<result<vault_entries>> shared_list::rows(provider::infisical* va
 // One list, for all who wait when it goes out.
 asio::awaitable<void> shared_list::ask(provider::infisical* vault, std::string path, folder* of) {
     const turn mine{of};
-    if (clock_.now() < of->again) {
-        auto nap = clock_.sleep_until(of->again);
-        co_await std::move(nap);
-    }
+    auto nap = clock_.sleep_for(std::min(of->again - clock_.now(), longest_rest));
+    co_await std::move(nap);
     const auto for_whom = of->waiting;
     const auto began = std::chrono::steady_clock::now();
     auto listing = vault->list(std::move(path));

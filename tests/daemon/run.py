@@ -33,23 +33,30 @@ def play(build, case):
     return case.__name__, wrong, time.monotonic() - began
 
 
+def wrong_in_a_line(trace):
+    """What was raised, without where, and without what it quotes."""
+    return next(line for line in trace.splitlines() if line and not line.startswith((" ", "Traceback")))
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", nargs="?", default="build/debug")
     parser.add_argument("--only", default="")
     parser.add_argument("--jobs", type=int, default=4)
     asked = parser.parse_args()
-    failed = 0
+    failed = []
     chosen = [case for case in cases.CASES if asked.only in case.__name__]
     with concurrent.futures.ThreadPoolExecutor(asked.jobs) as pool:
         for done in concurrent.futures.as_completed([pool.submit(play, asked.build, case) for case in chosen]):
             name, wrong, took = done.result()
-            failed += bool(wrong)
             how = took if isinstance(took, str) else f"{took:.0f} s"
             print(f"{'FAILED ' if wrong else 'ok     '} {name.replace('_', ' ')} ({how})", flush=True)
             if wrong:
+                failed.append(f"{name}: {wrong_in_a_line(wrong)}")
                 print("        " + wrong.replace("\n", "\n        "), flush=True)
-    print(f"{len(chosen) - failed} passed, {failed} failed")
+    for line in failed:  # once more: whoever keeps only the end of it knows what to run again
+        print("FAILED  " + line)
+    print(f"{len(chosen) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed or not chosen else 0
 
 

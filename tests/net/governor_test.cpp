@@ -42,7 +42,7 @@ public:
     strict_remote(settable_clock& time, quota most, std::uint64_t seed) : time_(time), most_(most), chance_(seed) {}
 
     asio::awaitable<result<response>> send(request) override {
-        co_await time_.sleep_until(time_.now() + far());
+        co_await time_.sleep_for(far());
         const auto now = time_.now();
         std::erase_if(seen_, [&](instant at) { return at + most_.window <= now; });
         seen_.push_back(now);
@@ -56,7 +56,7 @@ public:
         out.headers = {
             {"Ratelimit", "\"default\";r=" + std::to_string(left) + ";t=" + std::to_string(window)},
             {"Ratelimit-Policy", "\"default\";q=" + std::to_string(most_.requests) + ";w=" + std::to_string(window)}};
-        co_await time_.sleep_until(time_.now() + far());
+        co_await time_.sleep_for(far());
         co_return out;
     }
 

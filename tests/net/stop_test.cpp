@@ -68,8 +68,8 @@ asio::awaitable<int> failing_after(asio::steady_timer* timer) {
 }
 
 // The names of those who went on, in their order.
-asio::awaitable<int> sleep_and_note(stop* halt, settable_clock* time, instant until, std::vector<int>* woken, int me) {
-    auto sleep = halt->sleep_until(*time, until);
+asio::awaitable<int> sleep_and_note(stop* halt, settable_clock* time, duration d, std::vector<int>* woken, int me) {
+    auto sleep = halt->sleep_for(*time, d);
     co_await std::move(sleep);
     woken->push_back(me);
     co_return me;
@@ -85,7 +85,7 @@ TEST_CASE(
     std::vector<int> woken;
     ending<int> all[3];
     for (int i = 0; i < 3; ++i) {
-        auto job = sleep_and_note(&halt, &time, time.now() + (i + 1) * 1h, &woken, i);
+        auto job = sleep_and_note(&halt, &time, (i + 1) * 1h, &woken, i);
         all[i].start(io, std::move(job));
     }
     poll(io);
@@ -98,7 +98,7 @@ TEST_CASE(
     poll(io);
     CHECK(woken.size() == 3);
     CHECK(time.sleepers() == 0);
-    auto late = sleep_and_note(&halt, &time, time.now() + 1h, &woken, 9);
+    auto late = sleep_and_note(&halt, &time, 1h, &woken, 9);
     ending<int> of_late;
     of_late.start(io, std::move(late));
     poll(io);
@@ -113,7 +113,7 @@ TEST_CASE("after a sleep it is said whether it is still worth going on") {
     stop halt;
     for (auto* may_stop : {&halt, static_cast<stop*>(nullptr)}) {
         ending<bool> whole;
-        auto sleep = sleep_through(may_stop, &time, time.now() + 1h);
+        auto sleep = sleep_through(may_stop, &time, 1h);
         whole.start(io, std::move(sleep));
         poll(io);
         CHECK(!whole.value);
@@ -122,7 +122,7 @@ TEST_CASE("after a sleep it is said whether it is still worth going on") {
         CHECK(whole.value == true);
 
         ending<bool> torn;
-        sleep = sleep_through(may_stop, &time, time.now() + 1h);
+        sleep = sleep_through(may_stop, &time, 1h);
         torn.start(io, std::move(sleep));
         poll(io);
         torn.caller.emit(asio::cancellation_type::terminal);
@@ -131,7 +131,7 @@ TEST_CASE("after a sleep it is said whether it is still worth going on") {
         CHECK(torn.value == false);
     }
     ending<bool> stopped;
-    auto sleep = sleep_through(&halt, &time, time.now() + 1h);
+    auto sleep = sleep_through(&halt, &time, 1h);
     stopped.start(io, std::move(sleep));
     poll(io);
     halt.ask();

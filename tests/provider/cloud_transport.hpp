@@ -61,8 +61,8 @@ public:
     explicit cloud_clock(testcloud::cloud& all) : all_(all) {}
 
     instant now() const override { return all_.time.now(); }
-    boost::asio::awaitable<void> sleep_until(instant until) override {
-        all_.advance_to(until);
+    boost::asio::awaitable<void> sleep_for(duration d) override {
+        all_.advance_to(all_.time.now() + d);
         co_return;
     }
 

@@ -79,7 +79,7 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
     co_await asio::post(executor, asio::use_awaitable);
     const auto n = ++sent_;
     if (lag) {
-        auto going = clock_.sleep_until(clock_.now() + lag(n, false));
+        auto going = clock_.sleep_for(lag(n, false));
         co_await std::move(going);
     }
     dead_ = dead_ || (dies && dies(n, false));
@@ -96,7 +96,7 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
     if (dead_)
         co_return error{error_kind::cancelled, r.what, "the process is dead", 0, {}, {}};
     if (lag) {
-        auto coming = clock_.sleep_until(clock_.now() + lag(n, true));
+        auto coming = clock_.sleep_for(lag(n, true));
         co_await std::move(coming);
     }
     if (out.how == fate::answer) {
@@ -106,7 +106,7 @@ asio::awaitable<result<net::response>> direct_transport::send(net::request r) {
         co_return answer;
     }
     if (out.how == fate::hang) {
-        auto sleep = clock_.sleep_until(clock_.now() + r.timeout.value_or(std::chrono::seconds{30}));
+        auto sleep = clock_.sleep_for(r.timeout.value_or(std::chrono::seconds{30}));
         co_await std::move(sleep);
     }
     co_return lost(r, std::string{to_string(out.how)});
@@ -203,7 +203,7 @@ void run_until(asio::io_context& io, settable_clock& clock, Done done) {
 }
 
 asio::awaitable<run::pass_report> begin_at(settable_clock& clock, instant at, run::pass& one) {
-    auto sleep = clock.sleep_until(at);
+    auto sleep = clock.sleep_for(at - clock.now());
     co_await std::move(sleep);
     auto whole = one.run();
     co_return co_await std::move(whole);

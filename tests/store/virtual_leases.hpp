@@ -29,11 +29,11 @@ struct row_link final : run::store {
 
     template<class T>
     boost::asio::awaitable<result<T>> answer(std::function<T()> act) {
-        co_await time.sleep_until(time.now() + delay / 2);
+        co_await time.sleep_for(delay / 2);
         if (down || all_down)
             co_return error{error_kind::unavailable, "store", "gone", 0, {}, {}};
         auto out = act();
-        co_await time.sleep_until(time.now() + delay / 2);
+        co_await time.sleep_for(delay / 2);
         co_return out;
     }
 

@@ -120,7 +120,7 @@ boost::asio::awaitable<result<net::response>> scripted_transport::send(net::requ
     for (const auto& [key, value] : found->headers_)
         CHECK_MESSAGE(asked.header(key) == value, name(asked.verb, asked.url) << " header " << key);
     if (found->clock_ != nullptr)
-        co_await found->clock_->sleep_until(found->clock_->now() + found->wait_);
+        co_await found->clock_->sleep_for(found->wait_);
     if (found->failure_) {
         auto failure = *found->failure_;
         failure.where = asked.what;

@@ -57,10 +57,11 @@ void settable_clock::set(instant to) {
     }
 }
 
-asio::awaitable<void> settable_clock::sleep_until(instant until) {
+asio::awaitable<void> settable_clock::sleep_for(duration d) {
     auto executor = co_await asio::this_coro::executor;
-    if (until <= state_->now)
+    if (d <= duration{0})
         co_return;
+    const auto until = d < instant::max() - state_->now ? state_->now + d : instant::max();
     if (state_->jumping) {
         set(until);
         co_await asio::post(executor, asio::use_awaitable);

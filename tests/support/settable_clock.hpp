@@ -18,7 +18,7 @@ public:
     ~settable_clock() override;
 
     instant now() const override;
-    boost::asio::awaitable<void> sleep_until(instant until) override;
+    boost::asio::awaitable<void> sleep_for(duration d) override;
 
     void set(instant to);
     void advance(duration by) { set(now() + by); }
