@@ -12,17 +12,8 @@ namespace {
 
 // Whether a release's description says that these config vars were set: "Set FOO, BAR config vars".
 bool sets(const release_view& release, const std::vector<std::string>& vars) {
-    if (!release.description.starts_with("Set "))
-        return false;
-    return std::all_of(vars.begin(), vars.end(), [&](const std::string& name) {
-        for (auto word : split(release.description, ' ')) {
-            if (word.ends_with(','))
-                word.remove_suffix(1);
-            if (word == name)
-                return true;
-        }
-        return false;
-    });
+    return release.description.starts_with("Set ") &&
+           std::all_of(vars.begin(), vars.end(), [&](const auto& name) { return release.names(name); });
 }
 
 // What became of the newest release above a version that sets these variables.
@@ -53,6 +44,27 @@ int newest(const std::vector<release_view>& releases) {
 }
 
 } // namespace
+
+bool release_view::names(std::string_view var) const {
+    const auto words = split(description, ' ');
+    return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+        if (word.ends_with(','))
+            word.remove_suffix(1);
+        return word == var;
+    });
+}
+
+bool release_view::names_any(const std::vector<std::string>& vars) const {
+    return std::any_of(vars.begin(), vars.end(), [&](const auto& var) { return names(var); });
+}
+
+const release_view* pending_release(const std::vector<release_view>& newest_first,
+                                    const std::vector<std::string>& vars) {
+    auto at = std::find_if(newest_first.begin(), newest_first.end(), [&](const release_view& release) {
+        return release.status == "pending" && release.names_any(vars);
+    });
+    return at == newest_first.end() ? nullptr : &*at;
+}
 
 const delivery_note* note_of(const record& r, const heroku_binding& b, const std::string& app) {
     auto at = std::find_if(r.deliveries.begin(), r.deliveries.end(), [&](const auto& n) { return n.is_of(b, app); });
@@ -231,16 +243,16 @@ judge::answer judge::deliver(life& l) {
         }
         const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
         const auto sent = is_sent ? release_of(noted->vars, holds ? 0 : noted->before, *releases) : sent_release{};
-        if (sent.pending()) {
+        // Ours, or somebody's that hides what it sets until it ends.
+        if (const auto* running = sent.pending() ? sent.ours : pending_release(*releases, b->vars())) {
             tell(resource, "Delivered", status::false_, reason::release_pending,
-                 "release v" + std::to_string(sent.ours->version) + " of " + app + " is still running",
-                 weight::waiting);
+                 "release v" + std::to_string(running->version) + " of " + app + " is still running", weight::waiting);
             offer({resource,
-                   "release v" + std::to_string(sent.ours->version) + " of " + app,
+                   "release v" + std::to_string(running->version) + " of " + app,
                    std::string{reason::release_pending},
                    "it is waited for, never repeated",
                    {"heroku:" + b->account + "/" + app},
-                   steps::await_release{b->account, b->name, app, sent.ours->version - 1}});
+                   steps::await_release{b->account, b->name, app, running->version - 1}});
             return answer::not_yet;
         }
         if (sent.failed()) {

@@ -16,17 +16,7 @@ namespace {
 constexpr int releases_looked_at = 10;
 constexpr duration first_poll = std::chrono::seconds{1};
 constexpr duration longest_poll = std::chrono::seconds{30};
-
-// As whole words: "Set MY_TOKEN, URL config vars" does not name TOKEN.
-bool names_any(const release_view& release, const std::vector<std::string>& vars) {
-    for (auto word : split(release.description, ' ')) {
-        if (word.ends_with(','))
-            word.remove_suffix(1);
-        if (std::find(vars.begin(), vars.end(), word) != vars.end())
-            return true;
-    }
-    return false;
-}
+constexpr std::string_view release_failed_code = "release_failed";
 
 // The release that our PATCH made: the newest above `after` whose description names our variables, or, where none does,
 // the newest there is.
@@ -36,19 +26,12 @@ const release_view* ours_among(const std::vector<release_view>& releases, int af
     for (const auto& release : releases) {
         if (release.version <= after)
             continue;
-        if (names_any(release, vars))
+        if (release.names_any(vars))
             return &release;
         if (newest == nullptr)
             newest = &release;
     }
     return newest;
-}
-
-// Until a release phase has ended, the variables show what was set before: only a release tells of it.
-bool any_pending(const std::vector<release_view>& releases, const std::vector<std::string>& vars) {
-    return std::any_of(releases.begin(), releases.end(), [&](const release_view& release) {
-        return release.status == "pending" && names_any(release, vars);
-    });
 }
 
 int newest_of(const std::vector<release_view>& releases) {
@@ -61,7 +44,7 @@ error release_failed(const std::string& app, const release_view& release) {
             "release v" + std::to_string(release.version) +
                 " failed: the app still runs with the old value; its release phase has to be mended",
             0,
-            "release_failed",
+            std::string{release_failed_code},
             {}};
 }
 
@@ -154,7 +137,8 @@ executor::task executor::take(steps::await_release s) {
         co_return failed(lacks_client("HerokuAccount/" + s.account));
     auto which = variables_of(s.binding);
     auto ended = co_await await_end_of_release(client, s.app, s.after, which.names());
-    if (ended.has_error())
+    // One that failed has ended, too: ours stands in the way, somebody's does not.
+    if (ended.has_error() && ended.error().code != release_failed_code)
         co_return failed(ended.error());
     auto releases = co_await client->releases(s.app, releases_looked_at);
     if (releases.has_error())
@@ -185,7 +169,7 @@ executor::task executor::take(steps::deliver s) {
         co_return seen;
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
-    if (any_pending(releases.value(), which.names()))
+    if (domain::pending_release(releases.value(), which.names()) != nullptr)
         co_return failed(moved(where, "a release that sets these variables is still pending"));
     auto newest = co_await client->releases(s.app, 1, true);
     if (newest.has_error())

@@ -549,6 +549,39 @@ TEST_CASE("bad weather: a release phase that is slow is waited for, once") {
     CHECK(s.app("raxx-console-prod").releases.size() == 3);
 }
 
+TEST_CASE("bad weather: somebody's release of our variables is waited for before they are set") {
+    scene s;
+    auto& prod = s.app("raxx-console-prod");
+    auto running = [&](const std::string& var, bool fails) {
+        prod.phase = {true, 7min, fails, false};
+        s.m.cloud.platform.set(prod, var, "by hand");
+        prod.phase.present = false; // of what comes after it
+    };
+    SUBCASE("and what it set is not overwritten") {
+        running(console().key, false);
+        auto report = s.apply();
+        check_condition(report, {console_apps, "Delivered", reason::config_var_taken, weight::blocked, {prod.name}});
+        CHECK(report.failures.empty());
+        CHECK(s.app_value(prod.name, console().key) == "by hand");
+    }
+    SUBCASE("unless it fails") {
+        running(console().key, true);
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(report.failures.empty());
+        s.check_all_whole();
+    }
+    SUBCASE("one of two") {
+        s.rewrite("{account: heroku, token: console-self-probe, ",
+                  "{account: heroku, token: console-self-probe, configVars: {clientId: ID, clientSecret: SECRET}, ");
+        running("SECRET", true);
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(report.failures.empty());
+        CHECK(s.app_value(prod.name, "ID") + ":" + s.app_value(prod.name, "SECRET") == s.credential(console()));
+    }
+}
+
 TEST_CASE("bad weather: a release that failed is named by the next process too, and not repeated") {
     scene s;
     s.app("raxx-console-prod").phase = {true, 30s, true, false};
