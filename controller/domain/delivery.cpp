@@ -13,7 +13,7 @@ namespace {
 // Whether a release's description says that these config vars were set: "Set FOO, BAR config vars".
 bool sets(const release_view& release, const std::vector<std::string>& vars) {
     return release.description.starts_with("Set ") &&
-           std::all_of(vars.begin(), vars.end(), [&](const auto& name) { return release.names(name); });
+           std::all_of(vars.begin(), vars.end(), [&](const auto& name) { return release.is_of(name); });
 }
 
 // What became of the newest release above a version that sets these variables.
@@ -45,7 +45,9 @@ int newest(const std::vector<release_view>& releases) {
 
 } // namespace
 
-bool release_view::names(std::string_view var) const {
+bool release_view::is_of(std::string_view var) const {
+    if (!description.starts_with("Set ") && !description.starts_with("Remove "))
+        return false;
     const auto words = split(description, ' ');
     return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
         if (word.ends_with(','))
@@ -54,14 +56,14 @@ bool release_view::names(std::string_view var) const {
     });
 }
 
-bool release_view::names_any(const std::vector<std::string>& vars) const {
-    return std::any_of(vars.begin(), vars.end(), [&](const auto& var) { return names(var); });
+bool release_view::is_of_any(const std::vector<std::string>& vars) const {
+    return std::any_of(vars.begin(), vars.end(), [&](const auto& var) { return is_of(var); });
 }
 
 const release_view* pending_release(const std::vector<release_view>& newest_first,
                                     const std::vector<std::string>& vars) {
     auto at = std::find_if(newest_first.begin(), newest_first.end(), [&](const release_view& release) {
-        return release.status == "pending" && release.names_any(vars);
+        return release.status == "pending" && release.is_of_any(vars);
     });
     return at == newest_first.end() ? nullptr : &*at;
 }

@@ -159,13 +159,15 @@ struct release_view {
     std::string status; // pending, succeeded, failed, expired
     std::string description;
 
-    // By its description, as a whole word: "Set MY_TOKEN, URL config vars" does not name TOKEN.
-    bool names(std::string_view var) const;
-    bool names_any(const std::vector<std::string>& vars) const;
+    // By its description, which names what was set or removed: "Set MY_TOKEN, URL config vars" is not of TOKEN.
+    bool is_of(std::string_view var) const;
+    bool is_of_any(const std::vector<std::string>& vars) const;
 };
 
-// The newest that still runs and names any of these. Until it ends, the config vars show what was before it. Null: none.
-const release_view* pending_release(const std::vector<release_view>& newest_first, const std::vector<std::string>& vars);
+// The newest that still runs and is of any of these. Until it ends, the config vars show what was before it. Null:
+// none.
+const release_view* pending_release(const std::vector<release_view>& newest_first,
+                                    const std::vector<std::string>& vars);
 
 // Under which name the value is seen that a record's note tells of and that no HerokuBinding of its token asks for any
 // more: "left/<token>/<VAR>", or "left/<token>/<VAR>,<VAR>".

@@ -26,7 +26,7 @@ const release_view* ours_among(const std::vector<release_view>& releases, int af
     for (const auto& release : releases) {
         if (release.version <= after)
             continue;
-        if (release.names_any(vars))
+        if (release.is_of_any(vars))
             return &release;
         if (newest == nullptr)
             newest = &release;

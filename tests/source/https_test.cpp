@@ -203,7 +203,7 @@ TEST_CASE("https: nobody there, somebody who says nothing, and one who does not 
             const auto took = std::chrono::steady_clock::now() - start;
             CHECK_MESSAGE(e.kind == error_kind::timeout, e.message());
             CHECK(took >= 300ms);
-            CHECK(took < 2s);
+            CHECK(took < 10s); // and not what anybody else waits for
         }
     }
     // The one who hung did not keep the thread.
@@ -248,7 +248,7 @@ TEST_CASE("https: a watch that is cancelled while the remote says nothing ends a
     silent.idle(200ms);
     const auto start = std::chrono::steady_clock::now();
     silent.stop();
-    CHECK(std::chrono::steady_clock::now() - start < 1s);
+    CHECK(std::chrono::steady_clock::now() - start < 10s);
     CHECK(silent.changes == 0);
 }
 

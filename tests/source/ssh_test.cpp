@@ -168,7 +168,7 @@ TEST_CASE("ssh: a host that accepts and says nothing, and a repository that is n
         const auto start = std::chrono::steady_clock::now();
         const auto e = silent.bad();
         CHECK_MESSAGE(e.kind == error_kind::timeout, e.message());
-        CHECK(std::chrono::steady_clock::now() - start < 2s);
+        CHECK(std::chrono::steady_clock::now() - start < 10s);
     }
     followed nothing{at.source([](auto& s) { s.url += ".nothing"; })};
     CHECK(nothing.bad().kind == error_kind::unavailable);
