@@ -240,8 +240,9 @@ def sigterm_ends_a_wait_for_the_budget(world):
         worker = world.worker(world.specs, "--interval", "1s", "--lease", "2m", "--store", store)
         led(worker, timeout=10)  # so the one before has given its lease back
         settled(worker)
+        since = worker.mark()
         slow_down(world, service)
-        worker.wait_for("http", since=worker.mark(), status=429, timeout=30)
+        worker.wait_for("http", since=since, status=429, timeout=30)
         since = worker.mark()
         code, took = worker.stop()
         expect(f"SIGTERM while {service} is waited for: exit {code} after {took:.1f} s", code == 0 and took < 5)
@@ -322,14 +323,14 @@ def several(world, store, count):
     leader.kill()
     eventually("another takes over", lambda: any(w.seen("leading") for w in rest), timeout=10)
     took = time.monotonic() - killed_at
-    expect(f"within the lease's 6 s, not {took:.1f} s", took < 6.5)
+    expect(f"within the lease's 6 s and what a busy machine adds, not {took:.1f} s", took < 8)
     second = next(w for w in rest if w.seen("leading"))
     settled(second)
     rest = [w for w in rest if w is not second]
     code, _ = second.stop()
     expect("SIGTERM: 0", code == 0)
     if rest:
-        led(rest[0], timeout=3)  # it was given back
+        led(rest[0], timeout=5)  # it was given back
         settled(rest[0])
     no_doubles(world)
     expect("everything is whole", whole(world))
@@ -508,8 +509,7 @@ def refused_until_somebody_asks(world):
     world.control("POST", "/faults", {"action": "answer", "status": 403, "service": "heroku", "method": "PATCH",
                                       "times": 0, "body": {"id": "forbidden", "message": "no"}})
     worker = world.worker(world.specs, "--interval", "1h", "--store", store_of(world))
-    worker.wait_for("step failed", action="deliver", timeout=60)
-    worker.wait_for("pass", since=worker.mark(), timeout=60, wrote=True)
+    worker.wait_for("pass", timeout=60, wrote=True, failures=lambda n: n > 0)
     world.control("DELETE", "/faults")
     worker.signal(signal.SIGHUP)
     eventually("it is delivered", lambda: whole(world), timeout=30)
@@ -656,8 +656,9 @@ def rotate_ends_where_the_leader_is_blocked(world):
     expect(f"at once, not after the whole wait: {took:.0f} s", took < 100)
     expect("with the reason\n" + said, "AppUnreadable" in said and "stands in the record" in said)
     world.control("POST", "/state/heroku-apps", {"name": "raxx-console-prod", "locked": False})
+    since = worker.mark()
     worker.signal(signal.SIGHUP)
-    worker.wait_for("step", action="mint", since=worker.mark() - 1)
+    worker.wait_for("step", action="mint", since=since)
 
 
 def the_brake(world):
