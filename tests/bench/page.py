@@ -6,7 +6,7 @@ from plots import plot
 # Why a target may be missed, by words of its row.
 WHY = {
     "wall time over the bound": "what the bound leaves out is the processor: the miniature cloud's own time for each answer, "
-                                "Postern's, and, on a machine with other work, the wait for a core. Not measured alone on a quiet one.",
+                                "Postern's, and, on a machine with other work, the wait for a core. How much each of these is was not measured.",
     "provisioning 1,000 tokens, peak memory": "about 17 MiB are pages of libraries; the rest is the world as it was read, the steps "
                                               "that a judgement offers, and a list of the vault's folder while it is taken apart.",
     "all as declared": "a judgement looks at every document, binding and policy again. What it needs is looked up, not searched for, "
