@@ -54,7 +54,7 @@ struct flight {
 } // namespace
 
 budget::budget(transport& next, clock& time, budget_settings settings)
-    : next_(next), clock_(time), settings_(std::move(settings)), pace_(settings_.concurrency),
+    : next_(next), dates_(time), clock_(time), settings_(std::move(settings)), pace_(settings_.concurrency),
       places_(settings_.concurrency) {}
 
 std::optional<std::int64_t> budget::remaining() const {
@@ -84,7 +84,8 @@ void budget::rest(const rate_limit& told, instant now) {
     paused_until_ = std::max(paused_until_, now + pause);
 }
 
-void budget::learn(usage& of, const result<response>& got, instant sent, instant now) {
+void budget::learn(usage& of, const result<response>& got, instant sent) {
+    const auto now = clock_.now();
     if (is_bad(got))
         pace_.bad(sent, now);
     else if (got.has_value())
@@ -92,7 +93,7 @@ void budget::learn(usage& of, const result<response>& got, instant sent, instant
     places_.resize(pace_.places());
     if (got.has_error())
         return;
-    auto told = read_rate_limit(*got, now);
+    auto told = read_rate_limit(*got, dates_.now());
     if (told.unbelievable && settings_.on_unbelievable && now >= told_until_) {
         told_until_ = now + std::chrono::hours{1};
         settings_.on_unbelievable(*told.unbelievable);
@@ -123,7 +124,9 @@ asio::awaitable<result<response>> budget::send(request r) {
     const auto came = clock_.now();
     const auto timeout = r.timeout.value_or(settings_.request_timeout);
     const usage::rank rank{r.lane, r.patience.has_value()};
-    const auto latest = latest_start(r, came, timeout);
+    auto latest = latest_start(r, dates_.now(), timeout);
+    if (latest != instant::max())
+        latest += came - dates_.now();
     auto& of = usage_of(r.quota);
     gate::pass place;
     {
@@ -170,7 +173,7 @@ asio::awaitable<result<response>> budget::send(request r) {
         const flight one{of, clock_};
         out = co_await next_.send(std::move(r));
     }
-    learn(of, out, now, clock_.now());
+    learn(of, out, now);
     co_return out;
 }
 

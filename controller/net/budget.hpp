@@ -55,11 +55,12 @@ private:
     usage& usage_of(const std::string& counter);
     boost::asio::awaitable<gate::pass> enter(usage::rank rank, instant latest, bool finishes);
     bool is_stopping() const { return settings_.halt != nullptr && settings_.halt->asked(); }
-    void learn(usage& of, const result<response>& got, instant sent, instant now);
+    void learn(usage& of, const result<response>& got, instant sent);
     void rest(const rate_limit& told, instant now);
 
     transport& next_;
-    clock& clock_;
+    clock& dates_;       // that requests and answers bring
+    onward_clock clock_; // for all that is noted here
     budget_settings settings_;
     pace pace_;
     gate places_;

@@ -30,6 +30,14 @@ asio::awaitable<void> system_clock::sleep_for(duration d) {
     }
 }
 
+instant onward_clock::now() const {
+    auto at = below_.now();
+    if (at + set_back_ < last_)
+        set_back_ = last_ - at;
+    last_ = at + set_back_;
+    return last_;
+}
+
 duration time_since_boot() {
     timespec now{};
     clock_gettime(CLOCK_BOOTTIME, &now);

@@ -24,6 +24,22 @@ public:
     boost::asio::awaitable<void> sleep_for(duration d) override;
 };
 
+// The time of the clock below, but it never goes back: where that one is set back, this one goes on from what it showed
+// last. For spans that were noted as dates.
+class onward_clock final : public clock {
+public:
+    // It outlives this object.
+    explicit onward_clock(clock& below) : below_(below) {}
+
+    instant now() const override;
+    boost::asio::awaitable<void> sleep_for(duration d) override { return below_.sleep_for(d); }
+
+private:
+    clock& below_;
+    mutable instant last_ = instant::min();
+    mutable duration set_back_{};
+};
+
 // How long ago the machine started, its sleep included: nobody sets it.
 duration time_since_boot();
 

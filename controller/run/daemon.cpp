@@ -46,6 +46,11 @@ std::string_view provider_of(std::string_view resource) {
                                                       : "heroku";
 }
 
+// By the clock as it is set now.
+instant date_of_boot(const net::clock& time) {
+    return time.now() - net::time_since_boot();
+}
+
 std::string words_of(std::exception_ptr thrown) {
     try {
         std::rethrow_exception(std::move(thrown));
@@ -62,7 +67,8 @@ daemon::daemon(parts with, daemon_settings settings, asio::any_io_executor execu
     : with_(std::move(with)), settings_(std::move(settings)), executor_(std::move(executor)),
       chronicle_(with_.diagnostics, with_.memory, with_.clock),
       leadership_(with_.memory, with_.clock, {holder_, settings_.lease}, listeners()), gap_(shortest_gap),
-      started_at_(with_.clock.now()), first_write_(net::time_since_boot() + settings_.silent_at_first) {
+      first_write_(net::time_since_boot() + settings_.silent_at_first), boot_date_(date_of_boot(with_.clock)),
+      started_at_(with_.clock.now()) {
     settings_.passes.wait = std::min(settings_.interval, longest_wait_in_a_pass);
     settings_.passes.how.for_ever = true;
     chronicle_.now_in(0, holder_, {}, 0);
@@ -358,6 +364,7 @@ asio::awaitable<void> daemon::one_pass() {
         auto restoring = restore();
         co_await std::move(restoring);
     }
+    follow_clock();
     forget_refusals();
     forget_old_troubles();
     forget_approvals();
@@ -406,6 +413,20 @@ asio::awaitable<void> daemon::look_at_keys(surroundings around) {
             key.expires_at = last->expires_at;
     }
     keys_again_ = net::time_since_boot() + keys_every;
+}
+
+// Where the clock was set back, what is put off by a date would be put off for as long again.
+void daemon::follow_clock() {
+    const auto before = std::exchange(boot_date_, date_of_boot(with_.clock));
+    const auto back = before - boot_date_;
+    if (back < std::chrono::seconds{1})
+        return;
+    for (auto& [lock, trouble] : world_.troubles)
+        trouble.again -= back;
+    for (auto& [where, waiting] : approvals_) {
+        if (waiting.first != instant{})
+            waiting.first -= back;
+    }
 }
 
 // What only a person or other documents could help is not put off any longer once there are such, or somebody asks.

@@ -98,6 +98,7 @@ private:
     boost::asio::awaitable<void> look_at_keys(surroundings around);
     void forget_refusals();
     void forget_old_troubles();
+    void follow_clock();
     void note_approvals();
     void forget_approvals();
     void publish(const domain::desired& wanted, std::string revision, const pass_report& report, span when, bool wrote);
@@ -126,6 +127,8 @@ private:
     alarm bell_;
     duration next_ = duration::max(); // since boot
     duration gap_{};
+    duration first_write_;         // since boot
+    instant boot_date_;            // by the clock as it was set when the last pass began
     net::stop* passing_ = nullptr; // the stop of the pass under way
     bool again_ = false;           // somebody asked for a pass while one was under way
     bool asked_ = false;           // by somebody, or by other documents, since the last pass began
@@ -133,7 +136,6 @@ private:
     bool restored_ = false;
     std::int64_t passes_ = 0;
     instant started_at_;
-    duration first_write_;                                                             // since boot
     std::map<std::pair<std::string, std::string>, std::pair<instant, int>> approvals_; // vault, path: since, times
 
     std::vector<key_expiry> keys_;

@@ -575,6 +575,20 @@ def a_clock_that_is_set_back(world):
             since = worker.mark()
 
 
+def what_failed_is_tried_again_though_the_clock_is_set_back(world):
+    offset = world.folder / "offset"
+    offset.write_text("+0s\n")
+    world.control("POST", "/faults", {"action": "answer", "status": 429, "service": "heroku", "method": "PATCH",
+                                      "headers": {"Retry-After": "10"}, "times": 0,
+                                      "body": {"id": "rate_limit", "message": "slow down"}})
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), FAKETIME_TIMESTAMP_FILE=str(offset),
+                          FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    worker.wait_for("condition", reason="Retrying", resource="HerokuBinding/" + PROBE)
+    offset.write_text("-1h\n")
+    world.control("DELETE", "/faults")
+    eventually("it is delivered", lambda: whole(world))
+
+
 # ---- seeing it and asking it
 
 def fetch(worker, path, method="GET", headers=None, body=None):

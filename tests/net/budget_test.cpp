@@ -104,6 +104,24 @@ TEST_CASE("the pause after a 429 is as long as the remote says, in whichever of 
     }
 }
 
+TEST_CASE("a clock that is set back meanwhile makes no pause longer, and no window") {
+    stage s;
+    SUBCASE("a pause") {
+        s.script.expect(method::get, "/x").answers(429, "", {{"Retry-After", "20"}});
+        CHECK(s.send("/x")->status == 429);
+        s.time.set(s.time.now() - 1h);
+    }
+    SUBCASE("a window that is used up") {
+        s.script.expect(method::get, "/x").answers(200, "", {{"Ratelimit", "\"default\";r=0;t=20"}});
+        CHECK(s.send("/x")->status == 200);
+        s.time.set(s.time.now() - 1h);
+    }
+    const auto began = s.time.now();
+    s.script.expect(method::get, "/x").answers(200);
+    CHECK(s.send("/x")->status == 200);
+    CHECK(s.time.now() - began == 20s);
+}
+
 TEST_CASE("a remote that asks for years is waited for no longer where nobody wants to hear of it, either") {
     stage s;
     s.script.expect(method::get, "/x").answers(429, "", {{"Retry-After", "999999999"}});

@@ -52,6 +52,21 @@ TEST_CASE("who sleeps sleeps for so long, not at all for nothing, and wakes when
     check_wakes_when_cancelled(io, time.sleep_for(duration::max()));
 }
 
+TEST_CASE("a clock that never goes back goes on from where it was when the other is set back, and jumps with it") {
+    settable_clock below;
+    const net::onward_clock time{below};
+    const auto start = below.now();
+    CHECK(time.now() == start);
+    below.set(start - 1h);
+    CHECK(time.now() == start);
+    below.advance(1min);
+    CHECK(time.now() == start + 1min);
+    below.set(start - 2h);
+    CHECK(time.now() == start + 1min);
+    below.advance(3h);
+    CHECK(time.now() == start + 3h + 1min);
+}
+
 TEST_CASE("sleepers wake when time has come to them, in order") {
     asio::io_context io{1};
     settable_clock time;
