@@ -245,16 +245,16 @@ judge::answer judge::deliver(life& l) {
         }
         const bool is_sent = noted != nullptr && noted->intended == c.fingerprint;
         const auto sent = is_sent ? release_of(noted->vars, holds ? 0 : noted->before, *releases) : sent_release{};
-        // Ours, or somebody's that hides what it sets until it ends.
-        if (const auto* running = sent.pending() ? sent.ours : pending_release(*releases, b->vars())) {
+        // Ours, or somebody's: what it sets is hidden until it ends.
+        if (const auto* running = pending_release(*releases, b->vars())) {
             tell(resource, "Delivered", status::false_, reason::release_pending,
                  "release v" + std::to_string(running->version) + " of " + app + " is still running", weight::waiting);
             offer({resource,
                    "release v" + std::to_string(running->version) + " of " + app,
                    std::string{reason::release_pending},
                    "it is waited for, never repeated",
-                   {"heroku:" + b->account + "/" + app},
-                   steps::await_release{b->account, b->name, app, running->version - 1}});
+                   {"deliver:" + b->name + "/" + app, "heroku:" + b->account + "/" + app},
+                   steps::await_release{b->account, b->name, app}});
             return answer::not_yet;
         }
         if (sent.failed()) {

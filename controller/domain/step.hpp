@@ -163,12 +163,11 @@ struct deliver {
     std::string before; // fingerprint found when judged; empty: absent
 };
 
-// A PATCH of ours whose release is still pending: wait for it, never repeat it.
+// A release of the binding's variables still runs, ours or somebody's: it is waited for, never repeated.
 struct await_release {
     std::string account;
     std::string binding;
     std::string app;
-    int after = 0; // releases above this version
 };
 
 // Delete one key of the vault that holds `fingerprint`: a credential of a document that left git, its held keys, its

@@ -18,6 +18,8 @@
 // and both mean: gather again. Several steps may be executed at once.
 namespace postern::run {
 
+using release_finder = std::function<const domain::release_view*(const std::vector<domain::release_view>&)>;
+
 class executor {
 public:
     // `world` is where the step was decided: its unsent nonces are taken from it as they are sent, and it may be
@@ -81,8 +83,9 @@ private:
     // Reads the key again; an error unless it is there and holds `value`.
     boost::asio::awaitable<result<void>> read_back(provider::infisical* vault, std::string where, std::string path,
                                                    std::string key, secret value);
-    boost::asio::awaitable<result<void>> await_end_of_release(provider::heroku* client, std::string app, int after,
-                                                              std::vector<std::string> vars);
+    // The app's newest releases, once `running` finds none among them that is waited for.
+    boost::asio::awaitable<result<std::vector<domain::release_view>>>
+    await_releases(provider::heroku* client, std::string app, release_finder running);
     task value_now(provider::heroku* client, std::string app, variables which, std::string vault);
 
     // The vault whose key fingerprints what the binding delivers, or what left_name() stands for.

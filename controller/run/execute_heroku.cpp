@@ -16,7 +16,6 @@ namespace {
 constexpr int releases_looked_at = 10;
 constexpr duration first_poll = std::chrono::seconds{1};
 constexpr duration longest_poll = std::chrono::seconds{30};
-constexpr std::string_view release_failed_code = "release_failed";
 
 // The release that our PATCH made: the newest above `after` whose description names our variables, or, where none does,
 // the newest there is.
@@ -38,13 +37,17 @@ int newest_of(const std::vector<release_view>& releases) {
     return releases.empty() ? 0 : releases.front().version;
 }
 
+release_finder pending_of(std::vector<std::string> vars) {
+    return [vars = std::move(vars)](const auto& all) { return domain::pending_release(all, vars); };
+}
+
 error release_failed(const std::string& app, const release_view& release) {
     return {error_kind::refused,
             "heroku app " + app,
             "release v" + std::to_string(release.version) +
                 " failed: the app still runs with the old value; its release phase has to be mended",
             0,
-            std::string{release_failed_code},
+            "release_failed",
             {}};
 }
 
@@ -86,24 +89,23 @@ variables executor::variables_of(const std::string& binding) const {
     return {};
 }
 
-asio::awaitable<result<void>> executor::await_end_of_release(provider::heroku* client, std::string app, int after,
-                                                             std::vector<std::string> vars) {
+asio::awaitable<result<std::vector<release_view>>> executor::await_releases(provider::heroku* client, std::string app,
+                                                                            release_finder running) {
+    const net::onward_clock clock{around_.clock};
     duration pause = first_poll;
     for (;;) {
         auto releases = co_await client->releases(app, releases_looked_at);
         if (releases.has_error())
             co_return releases.error();
-        const auto* ours = ours_among(releases.value(), after, vars);
-        if (ours == nullptr || ours->status == "succeeded" || ours->status == "expired")
-            co_return boost::system::in_place_value;
-        if (ours->status == "failed")
-            co_return release_failed(app, *ours);
-        const auto now = around_.clock.now();
-        const std::string name = "release v" + std::to_string(ours->version);
+        const auto* pending = running(releases.value());
+        if (pending == nullptr)
+            co_return releases;
+        const auto now = clock.now();
+        const std::string what = "release v" + std::to_string(pending->version) + " is still pending";
         if (halt_.asked())
-            co_return error{error_kind::cancelled, "heroku app " + app, name + " is still pending", 0, {}, {}};
+            co_return error{error_kind::cancelled, "heroku app " + app, what, 0, {}, {}};
         if (now >= give_up_)
-            co_return error{error_kind::timeout, "heroku app " + app, name + " is still pending", 0, {}, {}};
+            co_return error{error_kind::timeout, "heroku app " + app, what, 0, {}, {}};
         auto sleep = halt_.sleep_for(around_.clock, std::min(pause, give_up_ - now));
         co_await std::move(sleep);
         pause = std::min(pause * 2, longest_poll);
@@ -136,11 +138,7 @@ executor::task executor::take(steps::await_release s) {
     if (client == nullptr)
         co_return failed(lacks_client("HerokuAccount/" + s.account));
     auto which = variables_of(s.binding);
-    auto ended = co_await await_end_of_release(client, s.app, s.after, which.names());
-    // One that failed has ended, too: ours stands in the way, somebody's does not.
-    if (ended.has_error() && ended.error().code != release_failed_code)
-        co_return failed(ended.error());
-    auto releases = co_await client->releases(s.app, releases_looked_at);
+    auto releases = co_await await_releases(client, s.app, pending_of(which.names()));
     if (releases.has_error())
         co_return failed(releases.error());
     auto out = co_await value_now(client, s.app, which, vault_of(s.binding));
@@ -169,8 +167,12 @@ executor::task executor::take(steps::deliver s) {
         co_return seen;
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
-    if (domain::pending_release(releases.value(), which.names()) != nullptr)
-        co_return failed(moved(where, "a release that sets these variables is still pending"));
+    if (domain::pending_release(releases.value(), which.names()) != nullptr) {
+        auto ended = co_await await_releases(client, s.app, pending_of(which.names()));
+        if (ended.has_error())
+            co_return failed(ended.error());
+        co_return failed(moved(where, "a release of these variables came to its end only now"));
+    }
     auto newest = co_await client->releases(s.app, 1, true);
     if (newest.has_error())
         co_return failed(newest.error());
@@ -180,9 +182,16 @@ executor::task executor::take(steps::deliver s) {
     auto patched = co_await client->patch_config_vars(s.app, std::move(changes));
     if (patched.has_error())
         co_return failed(patched.error());
-    auto ended = co_await await_end_of_release(client, s.app, before, which.names());
+    auto ours = [before, vars = which.names()](const auto& all) { return ours_among(all, before, vars); };
+    release_finder running = [ours](const auto& all) {
+        const auto* made = ours(all);
+        return made != nullptr && made->status == "pending" ? made : nullptr;
+    };
+    auto ended = co_await await_releases(client, s.app, std::move(running));
     if (ended.has_error())
         co_return failed(once_accepted(ended.error()));
+    if (const auto* made = ours(ended.value()); made != nullptr && made->status == "failed")
+        co_return failed(release_failed(s.app, *made));
     auto out = co_await value_now(client, s.app, which, vault);
     if (out.failure)
         co_return failed(once_accepted(*out.failure));

@@ -54,7 +54,7 @@ TEST_CASE("an answer without what was asked for changes nothing that a decision 
     CHECK(s.world.refusals.empty());
     const auto before = s.heroku("prod");
     effect(s.world, with(steps::deliver{"heroku", "probe", "prod", "CF_PROBE", {}, {}, "fp", "x", {}}), {}, s.now);
-    effect(s.world, with(steps::await_release{"heroku", "probe", "prod", 3}), {}, s.now);
+    effect(s.world, with(steps::await_release{"heroku", "probe", "prod"}), {}, s.now);
     CHECK(s.heroku("prod") == before);
     effect(s.world, with(steps::look_token{"raxx", id}), {}, s.now);
     CHECK(s.account().proved_absent.at(id) == false);

@@ -231,7 +231,7 @@ TEST_CASE("deliver: one PATCH, and only where the app is as it was judged") {
         meanwhile.path = "/apps/" + app + "/config-vars";
         meanwhile.skip = 1; // the look at the world
         meanwhile.after = true;
-        std::string_view words = "is still pending";
+        std::string_view words = "came to its end only now";
         SUBCASE("before the step") {
             set();
         }
@@ -327,17 +327,14 @@ TEST_CASE("a release phase is waited for, and its failure told") {
         CHECK(out.failure->message().find("v" + std::to_string(heroku.releases.back().version)) != std::string::npos);
     }
     SUBCASE("does not end in time, and is waited for again without a second PATCH") {
-        b.wait = 30s;
-        const auto before = static_cast<int>(heroku.releases.back().version);
+        b.wait = 20s;
         CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::ambiguous);
         const auto releases = heroku.releases.size();
-        CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::conflict);
-        const auto& out = b.execute([&] { return steps::await_release{"heroku", "console-self-probe", app, before}; });
+        CHECK(kind_of(b.execute([&] { return b.deliver(""); })) == error_kind::timeout);
+        const auto& out = b.execute([&] { return steps::await_release{"heroku", "console-self-probe", app}; });
         CHECK(kind_of(out) == error_kind::timeout);
         b.wait = 20min;
-        const auto& ended = b.execute([&] {
-            return steps::await_release{"heroku", "console-self-probe", app, before};
-        });
+        const auto& ended = b.execute([&] { return steps::await_release{"heroku", "console-self-probe", app}; });
         REQUIRE(ended.value);
         CHECK(ended.value->fingerprint == b.two);
         CHECK(ended.releases->front().status == "succeeded");

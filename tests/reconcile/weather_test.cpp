@@ -571,6 +571,16 @@ TEST_CASE("bad weather: somebody's release of our variables is waited for before
         CHECK(report.failures.empty());
         s.check_all_whole();
     }
+    SUBCASE("though a later one is through") {
+        running(console().key, true);
+        prod.releases.push_back(prod.releases.back());
+        ++prod.releases.back().version;
+        prod.releases.back().status = "succeeded";
+        auto report = s.apply();
+        CHECK_MESSAGE(fine(report), troubles(report.last.conditions));
+        CHECK(report.failures.empty());
+        s.check_all_whole();
+    }
     SUBCASE("one of two") {
         s.rewrite("{account: heroku, token: console-self-probe, ",
                   "{account: heroku, token: console-self-probe, configVars: {clientId: ID, clientSecret: SECRET}, ");
