@@ -138,7 +138,8 @@ executor::task executor::take(steps::await_release s) {
     if (client == nullptr)
         co_return failed(lacks_client("HerokuAccount/" + s.account));
     auto which = variables_of(s.binding);
-    auto releases = co_await await_releases(client, s.app, pending_of(which.names()));
+    auto waiting = await_releases(client, s.app, pending_of(which.names()));
+    auto releases = co_await std::move(waiting);
     if (releases.has_error())
         co_return failed(releases.error());
     auto out = co_await value_now(client, s.app, which, vault_of(s.binding));
@@ -168,7 +169,8 @@ executor::task executor::take(steps::deliver s) {
     if (seen.value->fingerprint != s.before)
         co_return failed(moved(where, "its variables changed since they were judged"));
     if (domain::pending_release(releases.value(), which.names()) != nullptr) {
-        auto ended = co_await await_releases(client, s.app, pending_of(which.names()));
+        auto waiting = await_releases(client, s.app, pending_of(which.names()));
+        auto ended = co_await std::move(waiting);
         if (ended.has_error())
             co_return failed(ended.error());
         co_return failed(moved(where, "a release of these variables came to its end only now"));
@@ -187,7 +189,8 @@ executor::task executor::take(steps::deliver s) {
         const auto* made = ours(all);
         return made != nullptr && made->status == "pending" ? made : nullptr;
     };
-    auto ended = co_await await_releases(client, s.app, std::move(running));
+    auto waiting = await_releases(client, s.app, std::move(running));
+    auto ended = co_await std::move(waiting);
     if (ended.has_error())
         co_return failed(once_accepted(ended.error()));
     if (const auto* made = ours(ended.value()); made != nullptr && made->status == "failed")
