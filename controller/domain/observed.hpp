@@ -164,8 +164,7 @@ struct release_view {
     bool is_of_any(const std::vector<std::string>& vars) const;
 };
 
-// The newest that still runs and is of any of these. Until it ends, the config vars show what was before it. Null:
-// none.
+// The newest that still runs and is of any of these, or null. Until it ends, the config vars show what was before it.
 const release_view* pending_release(const std::vector<release_view>& newest_first,
                                     const std::vector<std::string>& vars);
 

@@ -557,14 +557,19 @@ def clocks_that_are_wrong(world):
     eventually("by a right one it is", lambda: len(world.tokens()) == 2)
 
 
+def clock_of_its_own(world):
+    """A file that holds how far the clock is off, and the environment of a worker that goes by it."""
+    offset = world.folder / "offset"
+    offset.write_text("+0s\n")
+    return offset, {"FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1",
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "LD_PRELOAD": faketime()}
+
+
 def a_clock_that_is_set_back(world):
     """What was to happen in seconds happens in seconds, not an hour later; also where somebody sets the clock just when
     the next pass is put off."""
-    offset = world.folder / "offset"
-    offset.write_text("+0s\n")
-    worker = world.worker(world.specs, "--interval", "1s", "--lease", "6s", "--store", store_of(world),
-                          FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1",
-                          FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    offset, clock = clock_of_its_own(world)
+    worker = world.worker(world.specs, "--interval", "1s", "--lease", "6s", "--store", store_of(world), **clock)
     settled(worker)
     for hours in range(1, 9):
         offset.write_text(f"-{hours}h\n")
@@ -575,13 +580,11 @@ def a_clock_that_is_set_back(world):
 
 
 def what_failed_is_tried_again_though_the_clock_is_set_back(world):
-    offset = world.folder / "offset"
-    offset.write_text("+0s\n")
+    offset, clock = clock_of_its_own(world)
     world.control("POST", "/faults", {"action": "answer", "status": 429, "service": "heroku", "method": "PATCH",
                                       "headers": {"Retry-After": "10"}, "times": 0,
                                       "body": {"id": "rate_limit", "message": "slow down"}})
-    worker = world.worker(world.specs, *FAST, "--store", store_of(world), FAKETIME_TIMESTAMP_FILE=str(offset),
-                          FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1", LD_PRELOAD=faketime())
+    worker = world.worker(world.specs, *FAST, "--store", store_of(world), **clock)
     worker.wait_for("condition", reason="Retrying", resource="HerokuBinding/" + PROBE)
     offset.write_text("-1h\n")
     world.control("DELETE", "/faults")
@@ -823,7 +826,7 @@ def dynos_that_overlap(world):
 
 
 # Whatever takes a world and nothing else, but for what the cases have in common.
-SHARED = (whole, store_of, spoil_config_var, retired_credential)
+SHARED = (whole, store_of, spoil_config_var, retired_credential, clock_of_its_own)
 CASES = [value for value in list(globals().values())
          if getattr(value, "__code__", None) and value.__code__.co_varnames[:value.__code__.co_argcount] == ("world",)
          and value not in SHARED]

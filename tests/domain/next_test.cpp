@@ -6,15 +6,6 @@ namespace next_test {
 using namespace postern::domain;
 using namespace postern::domain::testing;
 
-namespace {
-
-std::size_t place(const std::vector<std::string>& words, const std::string& word) {
-    return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
-}
-
-// A provisioned world, as a later process sees it.
-} // namespace
-
 TEST_CASE(
     "a token that does not exist is made, kept, bound, proved, promoted, delivered and confirmed, in this order") {
     scene s;

@@ -13,10 +13,6 @@ using std::chrono::hours;
 
 namespace {
 
-std::size_t place(const std::vector<std::string>& words, const std::string& word) {
-    return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
-}
-
 std::string joined(const std::vector<std::string>& words) {
     std::string out;
     for (const auto& w : words)

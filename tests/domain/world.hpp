@@ -205,6 +205,11 @@ inline std::size_t count(const std::vector<std::string>& words, const std::strin
     return static_cast<std::size_t>(std::count(words.begin(), words.end(), word));
 }
 
+// Where it stands first; words.size() where it does not.
+inline std::size_t place(const std::vector<std::string>& words, const std::string& word) {
+    return static_cast<std::size_t>(std::find(words.begin(), words.end(), word) - words.begin());
+}
+
 inline bool says(const condition& c, const std::string& words) {
     return c.message.find(words) != std::string::npos;
 }
